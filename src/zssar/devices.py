@@ -1,0 +1,84 @@
+"""Which device a step runs on. Snakemake counts GPUs but hands out none: a lock file per GPU does that here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from zssar.errors import UserError
+
+CHOICES = ("auto", "cpu", "cuda")
+
+
+@contextlib.contextmanager
+def device(choice: str = "auto") -> Iterator[str]:
+    """``cpu`` or ``cuda:i`` for the time of the block; on several GPUs each process gets one of its own.
+
+    auto takes a GPU where there is one. A scheduler that already chose (one visible device) is obeyed.
+    Raises UserError if ``cuda`` is asked for and there is none.
+    """
+    import torch
+
+    if choice not in CHOICES:
+        raise UserError(f"device {choice!r}: choose one of {', '.join(CHOICES)}")
+    count = torch.cuda.device_count() if choice != "cpu" else 0
+    if count == 0:
+        if choice == "cuda":
+            raise UserError(
+                "device: cuda was asked for, but PyTorch sees no GPU. Set `device: auto` in config.yaml, or install "
+                "a CUDA build of torch (see README, GPU)."
+            )
+        yield "cpu"
+    elif count == 1:
+        yield "cuda:0"
+    else:
+        with _slot(count) as index:
+            yield f"cuda:{index}"
+
+
+@contextlib.contextmanager
+def _slot(count: int) -> Iterator[int]:
+    import fcntl  # POSIX; multi-GPU machines with Windows are not served
+
+    folder = Path(os.environ.get("ZSSAR_LOCKS", tempfile.gettempdir()))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = visible.split(",") if visible else [str(i) for i in range(count)]
+    while True:
+        for index, name in enumerate(names[:count]):
+            with open(folder / f"zssar-gpu-{os.getuid()}-{name.strip()}.lock", "w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield index
+                return
+        time.sleep(1.0)
+
+
+def autocast_dtype(device_name: str, precision: str = "auto"):
+    """torch.bfloat16 where the hardware multiplies it fast (or is told to), else None for plain float32.
+
+    precision: auto, fp32 or bf16. On CPUs auto asks for AMX tiles.
+    """
+    import torch
+
+    if precision not in ("auto", "fp32", "bf16"):
+        raise UserError(f"precision {precision!r}: choose auto, fp32 or bf16")
+    if precision == "fp32":
+        return None
+    if precision == "bf16":
+        return torch.bfloat16
+    if device_name.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+    return torch.bfloat16 if _cpu_has_amx() else None
+
+
+def _cpu_has_amx() -> bool:
+    try:
+        return " amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,23 @@
+# Zero-shot skeleton action recognition: from raw recordings to results/table1.csv. See README.md.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/skeletons.smk"
+include: "workflow/rules/backbones.smk"
+include: "workflow/rules/texts.smk"
+include: "workflow/rules/alignment.smk"
+include: "workflow/rules/reporting.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        expand("results/{table}.csv", table=config["tables"]),
+        expand("results/{table}.confusion.png", table=config["tables"]),

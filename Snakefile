@@ -17,7 +17,7 @@ include: "workflow/rules/reporting.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         expand("results/{table}.csv", table=config["tables"]),
         expand("results/{table}.confusion.png", table=config["tables"]),
+    localrule: True

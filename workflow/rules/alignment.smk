@@ -13,6 +13,11 @@ rule align:
         "logs/align/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
     conda:
         "zssar"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=240,
     params:
         module=lambda w: config["methods"][w.method]["module"],
         options=lambda w: params_json("methods", w.method),
@@ -20,12 +25,10 @@ rule align:
         seeds=" ".join(map(str, PROTOCOL["seeds"])),
         checkpoints=PROTOCOL["checkpoints"],
         device=config["device"],
-        code=lambda w: digest("commands.align", plugin("alignment", config["methods"][w.method]["module"])),
-    threads: 1
-    resources:
-        gpu=GPU,
-        mem_mb=8000,
-        runtime=240,
+        code=lambda w: digest(
+            "commands.align",
+            plugin("alignment", config["methods"][w.method]["module"]),
+        ),
     shell:
         "zssar align --method {params.module} --params {params.options:q} --kinds {params.kinds}"
         " --texts {input.texts} --seen-train {input.seen_train} --test {input.test} --seeds {params.seeds}"
@@ -49,14 +52,14 @@ rule evaluate:
         "logs/evaluate/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
     conda:
         "zssar"
-    params:
-        key=lambda w: json.dumps(dict(w.items()), sort_keys=True),
-        code=digest("commands.evaluate"),
     threads: 1
     resources:
         gpu=0,
         mem_mb=2000,
         runtime=30,
+    params:
+        key=lambda w: json.dumps(dict(w.items()), sort_keys=True),
+        code=digest("commands.evaluate"),
     shell:
         "zssar evaluate --scores {input.scores} --labels {input.labels} --val-scores {input.val_scores}"
         " --val-labels {input.val_labels} --record {input.record} --key {params.key:q}"

@@ -11,6 +11,11 @@ rule pretrain_backbone:
         "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.tsv"
     conda:
         "zssar"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=720,
     params:
         module=lambda w: config["backbones"][w.backbone]["module"],
         network=lambda w: params_json("backbones", w.backbone),
@@ -24,11 +29,6 @@ rule pretrain_backbone:
             "commands.pretrain_backbone",
             plugin("backbones", config["backbones"][w.backbone]["module"]),
         ),
-    threads: 1
-    resources:
-        gpu=GPU,
-        mem_mb=8000,
-        runtime=720,
     shell:
         "zssar pretrain_backbone --skeletons {input} --split {wildcards.split} --backbone {params.module}"
         " --params {params.network:q} --training {params.training:q} --stream {wildcards.stream}"
@@ -51,6 +51,11 @@ rule extract_features:
         "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.tsv"
     conda:
         "zssar"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=120,
     params:
         views=lambda w: " ".join(config["backbones"][w.backbone]["views"]),
         device=config["device"],
@@ -59,11 +64,6 @@ rule extract_features:
             "commands.extract_features",
             plugin("backbones", config["backbones"][w.backbone]["module"]),
         ),
-    threads: 1
-    resources:
-        gpu=GPU,
-        mem_mb=8000,
-        runtime=120,
     shell:
         "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} --weights {input.weights}"
         " --views {params.views} --device {params.device} --precision {params.precision}"

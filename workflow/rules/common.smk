@@ -18,7 +18,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
-GPU = int(config["device"] == "cuda" or (config["device"] == "auto" and zssar_config.has_gpu()))
+GPU = int(
+    config["device"] == "cuda"
+    or (config["device"] == "auto" and zssar_config.has_gpu())
+)
 PROTOCOL = config["protocol"]
 
 
@@ -65,15 +68,24 @@ def weights_of_split(wildcards):
 
 def texts_of_method(wildcards):
     folder = f"results/texts/{wildcards.dataset}/{wildcards.source}/{wildcards.encoder}"
-    return [f"{folder}/{kind}.h5" for kind in config["methods"][wildcards.method]["texts"]]
+    return [
+        f"{folder}/{kind}.h5" for kind in config["methods"][wildcards.method]["texts"]
+    ]
 
 
 def validation_runs(wildcards, file):
     """That file of the same method on every validation split."""
     w = wildcards
     base = f"results/{{place}}/{w.dataset}/{w.split}-val{{k}}/{w.backbone}-{w.stream}"
-    place, tail = ("features", "") if file == "test_labels.csv" else ("runs", f"/{w.source}/{w.encoder}/{w.method}")
-    return [f"{base}{tail}/{file}".format(place=place, k=k) for k in range(PROTOCOL["validation"])]
+    place, tail = (
+        ("features", "")
+        if file == "test_labels.csv"
+        else ("runs", f"/{w.source}/{w.encoder}/{w.method}")
+    )
+    return [
+        f"{base}{tail}/{file}".format(place=place, k=k)
+        for k in range(PROTOCOL["validation"])
+    ]
 
 
 def runs_of_table(wildcards, file="runs.csv"):
@@ -90,7 +102,9 @@ def runs_of_table(wildcards, file="runs.csv"):
 @cache
 def digest(*modules):
     """Hash of these modules and all they import: editing one method reruns that method alone."""
-    return code_digest(*(f"zssar.{m}" if not m.startswith("!") else m[1:] for m in modules))
+    return code_digest(
+        *(f"zssar.{m}" if not m.startswith("!") else m[1:] for m in modules)
+    )
 
 
 def plugin(floor, name):

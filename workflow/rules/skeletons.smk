@@ -7,16 +7,17 @@ rule simulate_recordings:
         "logs/simulate_recordings/{dataset}.tsv"
     conda:
         "zssar"
-    params:
-        options=lambda w: " ".join(
-            f"--{key} {value}" for key, value in sorted(config["datasets"][w.dataset]["simulate"].items())
-        ),
-        code=digest("commands.simulate_recordings"),
     threads: 1
     resources:
         gpu=0,
         mem_mb=2000,
         runtime=30,
+    params:
+        options=lambda w: " ".join(
+            f"--{key} {value}"
+            for key, value in sorted(config["datasets"][w.dataset]["simulate"].items())
+        ),
+        code=digest("commands.simulate_recordings"),
     shell:
         "zssar simulate_recordings --output {output} {params.options} > {log} 2>&1"
 
@@ -33,6 +34,11 @@ rule preprocess_skeletons:
         "logs/preprocess_skeletons/{dataset}.tsv"
     conda:
         "zssar"
+    threads: 2
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=120,
     params:
         root=root_of_dataset,
         reader=lambda w: config["datasets"][w.dataset]["reader"],
@@ -47,11 +53,6 @@ rule preprocess_skeletons:
             "commands.preprocess_skeletons",
             plugin("datasets", config["datasets"][w.dataset]["reader"]),
         ),
-    threads: 2
-    resources:
-        gpu=0,
-        mem_mb=4000,
-        runtime=120,
     shell:
         "zssar preprocess_skeletons --reader {params.reader} --root {params.root:q} --dataset {wildcards.dataset}"
         " --recipe {params.recipe} --params {params.options:q} {params.names} --workers {threads}"

@@ -11,17 +11,17 @@ rule describe_classes:
         "logs/describe_classes/{dataset}/{source}/{kind}.tsv"
     conda:
         "zssar"
-    params:
-        names=lambda w: config["datasets"][w.dataset].get("class_names", w.dataset),
-        frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
-        source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
-        code=digest("commands.describe_classes"),
     threads: 1
     resources:
         gpu=0,
         mem_mb=1000,
         runtime=60,
         llm_calls=lambda w: int(bool(config["sources"][w.source])),
+    params:
+        names=lambda w: config["datasets"][w.dataset].get("class_names", w.dataset),
+        frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
+        source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
+        code=digest("commands.describe_classes"),
     shell:
         "zssar describe_classes --kind {input.kind} --class-names {params.names} --source {wildcards.source}"
         " --source-params {params.source:q} --frozen {params.frozen} --output {output} > {log} 2>&1"
@@ -39,18 +39,19 @@ rule encode_texts:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.tsv"
     conda:
         "zssar"
-    params:
-        module=lambda w: config["encoders"][w.encoder]["module"],
-        options=lambda w: params_json("encoders", w.encoder),
-        device=config["device"],
-        code=lambda w: digest(
-            "commands.encode_texts", plugin("encoders", config["encoders"][w.encoder]["module"])
-        ),
     threads: 1
     resources:
         gpu=0,
         mem_mb=4000,
         runtime=60,
+    params:
+        module=lambda w: config["encoders"][w.encoder]["module"],
+        options=lambda w: params_json("encoders", w.encoder),
+        device=config["device"],
+        code=lambda w: digest(
+            "commands.encode_texts",
+            plugin("encoders", config["encoders"][w.encoder]["module"]),
+        ),
     shell:
         "zssar encode_texts --descriptions {input.descriptions} --kind {input.kind} --encoder {params.module}"
         " --params {params.options:q} --device cpu --output {output} > {log} 2>&1"

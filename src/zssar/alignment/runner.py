@@ -18,7 +18,7 @@ SCORE_ROWS = 2048  # test samples scored at once: bounds memory for methods that
 
 @dataclass(frozen=True)
 class Classes:
-    """Names of the classes of a split: seen in label order of the training features, unseen, and both in index order."""
+    """Class names of a split, each group in index order: seen, unseen, and both together."""
 
     seen: tuple[str, ...]
     unseen: tuple[str, ...]

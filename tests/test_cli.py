@@ -19,7 +19,7 @@ def test_help_lists_every_verb():
 
 def test_a_missing_input_file_is_one_message(capsys, tmp_path):
     words = f"align --method devise --kinds label --texts {tmp_path}/no.h5 --seen-train a.h5 --test b.h5"
-    code = cli.main([*words.split(), *"--scores s.h5 --model m.pt --record r.json".split()])
+    code = cli.main([*words.split(), "--scores", "s.h5", "--model", "m.pt", "--record", "r.json"])
     assert code == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -19,5 +19,5 @@ rule all:
     default_target: True
     input:
         expand("results/{table}.csv", table=config["tables"]),
-        expand("results/{table}.confusion.png", table=config["tables"]),
+        [figure for table in config["tables"] for figure in figures_of_table(table)],
     localrule: True

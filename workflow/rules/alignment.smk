@@ -58,7 +58,7 @@ rule evaluate:
         mem_mb=2000,
         runtime=30,
     params:
-        key=lambda w: json.dumps(dict(w.items()), sort_keys=True),
+        key=key_of_run,
         code=digest("commands.evaluate"),
     shell:
         "zssar evaluate --scores {input.scores} --labels {input.labels} --val-scores {input.val_scores}"

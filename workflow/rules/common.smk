@@ -88,14 +88,44 @@ def validation_runs(wildcards, file):
     ]
 
 
-def runs_of_table(wildcards, file="runs.csv"):
-    entry = config["tables"][wildcards.table]
+def key_of_run(wildcards):
+    """The columns of the runs file that identify a run, as JSON."""
+    w = wildcards
+    partition = w.split.split("-val")[0].partition("@")[2] or "xsub"
+    run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
+    return json.dumps(
+        {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True
+    )
+
+
+def pairs_of_table(table):
+    """(split, method) of every cell."""
+    entry = config["tables"][table]
     methods = list(config["methods"]) if entry["methods"] == "all" else entry["methods"]
     return [
-        f"results/runs/{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}"
-        f"/{entry['source']}/{entry['encoder']}/{method}/{file}"
-        for split in zssar_config.expand_splits(entry["dataset"], entry["splits"])
-        for method in methods
+        (s, m)
+        for s in zssar_config.expand_splits(entry["dataset"], entry["splits"])
+        for m in methods
+    ]
+
+
+def run_of_table(table, split, method, file):
+    entry = config["tables"][table]
+    place = f"{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}/{entry['source']}/{entry['encoder']}"
+    return f"results/runs/{place}/{method}/{file}"
+
+
+def runs_of_table(wildcards):
+    return [
+        run_of_table(wildcards.table, *pair, "runs.csv")
+        for pair in pairs_of_table(wildcards.table)
+    ]
+
+
+def figures_of_table(table):
+    return [
+        f"results/figures/{table}/confusion.{split}.{method}.png"
+        for split, method in pairs_of_table(table)
     ]
 
 

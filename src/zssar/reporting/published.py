@@ -54,7 +54,7 @@ def _plain(name: str) -> str:
 
 
 def find(sources: Sequence[str], method: str, group: str) -> dict[str, Published]:
-    """``"zsl top1" -> value`` of a method on ``dataset/split``. Raises UserError for a source the file does not have."""
+    """``"zsl top1" -> value`` of a method on ``dataset/split``. Raises UserError for an unknown source."""
     known = {p.source for p in published()}
     for source in sources:
         if source not in known:

@@ -141,10 +141,16 @@ def plugin(floor, name):
     return f"!{name}" if "." in name else f"{floor}.{name}"
 
 
+def names_of_dataset(wildcards):
+    """The class list of a data set: a CSV of the user's, or one that ships with the package."""
+    return zssar_config.class_names_file(
+        config["datasets"][wildcards.dataset].get("class_names", wildcards.dataset)
+    )
+
+
 def frozen_name(wildcards):
-    """The folder of prompts/frozen: that of the class list, so that data sets with one list share one text."""
-    names = config["datasets"][wildcards.dataset].get("class_names", wildcards.dataset)
-    return names.rsplit("/", 1)[-1].removesuffix(".csv")
+    """The folder of prompts/frozen is that of the class list: data sets with the same list share their texts."""
+    return os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
 
 
 def frozen_of_kind(wildcards):

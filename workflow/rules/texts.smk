@@ -18,7 +18,7 @@ rule describe_classes:
         runtime=60,
         llm_calls=lambda w: int(bool(config["sources"][w.source])),
     params:
-        names=lambda w: config["datasets"][w.dataset].get("class_names", w.dataset),
+        names=names_of_dataset,
         frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
         source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
         code=digest("commands.describe_classes"),

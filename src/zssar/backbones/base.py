@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +19,7 @@ class Backbone(nn.Module, ABC):
     """
 
     out_channels: int
+    paper_recipe: ClassVar[Mapping[str, Any]] = {}  # keyword arguments of features.recipe.Training, as published
 
     @abstractmethod
     def maps(self, x: torch.Tensor, present: torch.Tensor) -> torch.Tensor:

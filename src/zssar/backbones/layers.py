@@ -12,6 +12,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+# What the published recipes of the family share; none of them augments, smooths labels or clips gradients.
+PAPER = {
+    "optimiser": "sgd",
+    "lr": 0.1,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "warmup": 0,
+    "label_smoothing": 0.0,
+    "crop": 1.0,
+    "rotation": 0.0,
+    "scale": 0.0,
+}
+
 # (width, stride in time) of the ten blocks that ST-GCN, Shift-GCN, CTR-GCN and AA-GCN share.
 TEN_BLOCKS = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
 

@@ -13,7 +13,8 @@ another. Differences: the fingertips' edges (see ``graph``), Kaiming-normal inst
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 from zssar.backbones.bodies import BodyBackbone
 from zssar.backbones.graph import SUBSETS, distance_partition
 from zssar.backbones.layers import (
+    PAPER,
     TEN_BLOCKS,
     Shortcut,
     add_relu,
@@ -60,6 +62,14 @@ class Block(nn.Module):
 
 class StGcn(BodyBackbone):
     """widths: full, small, or [[width, stride], ...]; dropout: in every block but the first; kernel: frames."""
+
+    # Official NTU RGB+D recipe (there on clips padded to 300 frames; set `frames` for longer windows).
+    paper_recipe: ClassVar[Mapping[str, Any]] = {
+        **PAPER,
+        "epochs": 80,
+        "milestones": [10, 50],
+        "batch_size": 64,
+    }
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ NTU RGB+D 60 is 1.4 GB in this form, so an epoch needs neither a data loader nor
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -85,7 +86,7 @@ class Clips:
 
 def _normalised(joints: np.ndarray, offsets: np.ndarray, names: Sequence[str], layout: Layout) -> np.ndarray:
     result = np.empty_like(joints)
-    for start, end in zip(offsets[:-1], offsets[1:]):
+    for start, end in itertools.pairwise(offsets):
         clip = joints[start:end].transpose(3, 0, 2, 1)[None]  # (1, C, T, V, M)
         result[start:end] = transforms.normalise(clip, names, layout)[0].transpose(1, 3, 2, 0)
     return result

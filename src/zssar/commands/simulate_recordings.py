@@ -31,7 +31,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     """Simulate and write; the folder appears when all files are there."""
-    from zssar.datasets.simulated.simulate import check
+    from zssar.datasets.simulated.generate import check
 
     names = _class_names(args.class_names)
     if args.classes is not None:
@@ -50,7 +50,7 @@ def run(args) -> None:
 
 
 def _write(job: tuple[str, int, int], folder: Path, cameras: int, seed: int) -> int:
-    from zssar.datasets.simulated.simulate import recordings
+    from zssar.datasets.simulated.generate import recordings
     from zssar.datasets.writers import ntu
 
     name, label, subject = job
@@ -73,7 +73,7 @@ def _mapped(work, jobs, workers: int) -> Iterator[int]:
 
 def _class_names(path: Path | None) -> tuple[str, ...]:
     if path is None:
-        from zssar.datasets.simulated.simulate import sim_classes
+        from zssar.datasets.simulated.generate import sim_classes
 
         return sim_classes()
     try:

@@ -4,8 +4,8 @@
 ``to_layout`` gives them the joints of another sensor. The same seed gives the same numbers on every machine.
 """
 
+from zssar.datasets.simulated.generate import performance, sim_classes, simulate
 from zssar.datasets.simulated.layouts import to_layout
 from zssar.datasets.simulated.recording import Recording
-from zssar.datasets.simulated.simulate import performance, sim_classes, simulate
 
 __all__ = ["Recording", "performance", "sim_classes", "simulate", "to_layout"]

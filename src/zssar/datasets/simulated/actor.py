@@ -6,7 +6,7 @@ of the bodies must have found first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,24 +14,22 @@ from zssar.datasets.simulated.body import (
     SIDES,
     SIGN,
     across,
+    between,
+    bone,
     curve,
     ease,
     limb,
     rotation,
     smooth,
+    swung,
     turned,
     unit,
-    weights,
 )
 from zssar.datasets.simulated.performers import Performer
 from zssar.skeleton.layouts import KINECT25
 
-CHANNELS = (
-    (
-        "right forward yaw drop lift pelvis_pitch pelvis_roll pelvis_yaw "  # root: metres, radians, shares of the leg length
-        "bend lean twist head_pitch head_yaw head_roll"  # bend, lean: shared by pelvis and spine
-    ).split()
-)
+ROOT = ["right", "forward", "yaw", "drop", "lift", "pelvis_pitch", "pelvis_roll", "pelvis_yaw"]
+TRUNK = ["bend", "lean", "twist", "head_pitch", "head_yaw", "head_roll"]  # bend: shared by pelvis and spine
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,16 @@ class Spot:
 class Actor:
     """A performer with a clock. ``u`` (T,) is the phase of the action: 0 before it starts, 1 after it has ended.
 
-    place: (x, z) metres and yaw at the start. Spots and channels are in the frame of that start unless said otherwise.
+    place: (x, z) metres and yaw at the start. Root channels are in the frame of that start: right, forward and lift in
+    metres for a person of 1.75 m, drop as a share of the leg length, angles in radians.
     """
 
     def __init__(self, performer: Performer, u: np.ndarray, rng: np.random.Generator, place=(0.0, 0.0, 0.0)):
         self.performer, self.body, self.u, self.rng, self.place = performer, performer.body, u, rng, place
         self.reach = performer.reach * float(np.clip(rng.normal(1, 0.05), 0.88, 1.12))
-        self.balance = 1.0
-        self.channel = {name: np.zeros(len(u)) for name in CHANNELS}
+        self.vigour = float(np.clip(rng.normal(1, 0.08), 0.8, 1.2))  # size of repeated movements
+        self.balance = 1.0  # how far the pelvis goes back when the trunk bends
+        self.channel = {name: np.zeros(len(u)) for name in ROOT + TRUNK}
         self.hands: dict[str, list[tuple[float, Spot]]] = {}
         self.swings = {side: np.zeros((len(u), 3)) for side in SIDES}  # added to the hands, in arm lengths
         self.feet = {side: np.tile([SIGN[side] * performer.stance, 0.0, 0.0], (len(u), 1)) for side in SIDES}
@@ -80,11 +80,17 @@ class Actor:
 
     def hand(self, side: str, *keys: tuple[float, Spot | None]) -> None:
         """Lead a hand through spots at given times; None is its place at rest."""
-        self.hands[side] = [(time, spot or self.rest(side)) for time, spot in self._jittered(keys)]
+        inexact: dict[Spot, Spot] = {}  # a spot that comes twice is missed in the same way
+        for _, spot in keys:
+            if spot is not None and spot.landmark == "shoulder" and spot not in inexact:
+                out, up, forward = np.array([spot.out, spot.up, spot.forward]) + self.rng.normal(0, 0.045, 3)
+                inexact[spot] = replace(spot, out=out, up=up, forward=forward)
+        path = [(time, inexact.get(spot, spot) if spot else self.rest(side)) for time, spot in self._jittered(keys)]
+        self.hands[side] = path
 
     def swing(self, side: str, direction, values: np.ndarray) -> None:
         """Add ``values`` (T,) times ``direction`` (out, up, forward) to the hand, in arm lengths."""
-        self.swings[side] += values[:, None] * np.array(direction) * self.reach
+        self.swings[side] += values[:, None] * np.array(direction) * self.vigour
 
     def foot(self, side: str, *keys: tuple[float, tuple[float, float, float]]) -> None:
         """Add displacements (out, up, forward) in metres to the place of a foot."""
@@ -94,7 +100,7 @@ class Actor:
 
     def rest(self, side: str) -> Spot:
         """The spot of an idle hand."""
-        return Spot("shoulder", *self.performer.rest[side])
+        return Spot("shoulder", *self.performer.rest[side], elbow=(0.15 + 0.4 * self.performer.flare, -0.6, -0.9))
 
     def _jittered(self, keys):
         """The same keys at slightly other times: nobody repeats a movement exactly."""
@@ -176,14 +182,12 @@ class Actor:
         level = turned(toes @ rotation(pitch=self.heel[side]), [0.02 * sign, -0.8 * body.ankle_height, -body.foot])
         shin = unit(ankle - knee)
         hanging = 0.5 * body.ankle_height * shin + body.foot * unit(across(knee_to, shin) + 0.35 * shin)
-        foot = unit(level + (hanging - level) * air[:, None]) * body.foot
-        foot[:, 1] = np.maximum(foot[:, 1], 0.01 - ankle[:, 1])  # toes do not sink into the floor
-        foot = unit(foot) * body.foot
+        foot = bone(ankle, unit(level + (hanging - level) * air[:, None]), body.foot)
         names = (f"{side}_hip", f"{side}_knee", f"{side}_ankle", f"{side}_foot")
-        for name, place in zip(names, (hip, knee, ankle, ankle + foot)):
+        for name, place in zip(names, (hip, knee, ankle, foot)):
             self.joints[:, KINECT25.roles[name]] = place
         self.frames[f"{side}_knee"] = (knee, toes)
-        self.frames[f"{side}_foot"] = (ankle + foot, toes)
+        self.frames[f"{side}_foot"] = (foot, toes)
 
     def _trunk(self, ch, pelvis: np.ndarray, yaw: np.ndarray) -> None:
         body, spine = self.body, 0.45 * ch["bend"]
@@ -210,8 +214,9 @@ class Actor:
         offset = np.array([SIGN[side] * spot.out, spot.up, -spot.forward])
         if spot.landmark == "shoulder":
             rest = np.array(self.performer.rest[side]) * [SIGN[side], 1, -1]
-            if not np.allclose(rest, offset):
-                offset = rest + (offset - rest) * self.reach
+            if not np.allclose(rest, offset):  # small gestures stay nearer to the rest, with the arm as straight
+                scaled = rest + (offset - rest) * self.reach
+                offset = scaled * (np.linalg.norm(offset) / np.linalg.norm(scaled)) ** 0.8
             return self._socket(side) + turned(self.frames["chest"][1], offset * self.body.arm)
         who = spot.who or self
         name = f"{side}_{spot.landmark}" if spot.landmark in ("knee", "foot") else spot.landmark
@@ -229,17 +234,21 @@ class Actor:
         """(vector from the shoulder to the hand, elbow, wrist bend, fist), each (T, ...), from keys and swings."""
         chest = self.frames["chest"][1]
         keys = self.hands.get(side) or [(0.0, self.rest(side)), (1.0, self.rest(side))]
-        share = weights(self.u, [time for time, _ in keys])[..., None]
-        socket = self._socket(side)
-        paths = [self.locate(spot, side) - socket for _, spot in keys]
+        at, s = between(self.u, [time for time, _ in keys])
+        spots, socket, rows = [spot for _, spot in keys], self._socket(side), np.arange(len(self.u))
+
+        def blend(values) -> np.ndarray:
+            values = np.array(values, float).reshape(len(keys), -1)
+            return values[at] + (values[at + 1] - values[at]) * s[:, None]
+
+        paths = np.stack([self.locate(spot, side) - socket for spot in spots])
+        vector = swung(paths[at, rows], paths[at + 1, rows], s, -chest[..., 2])
         mirror = np.array([SIGN[side], 1.0, -1.0])
-        vector = sum(w * p for w, p in zip(share, paths))
-        length = sum(w * np.sqrt((p * p).sum(-1, keepdims=True)) for w, p in zip(share, paths))
-        vector = unit(vector) * length + turned(chest, self.swings[side] * self.body.arm * mirror)
+        vector = vector + turned(chest, self.swings[side] * self.body.arm * mirror)
         usual = (0.25 + self.performer.flare, -0.8, -0.45)
-        elbow = sum(w * np.array(spot.elbow or usual) for w, (_, spot) in zip(share, keys)) * mirror
-        bent = sum(w * np.array(spot.hand) for w, (_, spot) in zip(share, keys)) * mirror
-        fist = sum(w * spot.fist for w, (_, spot) in zip(share, keys))
+        elbow = blend([spot.elbow or usual for spot in spots]) * mirror
+        bent = blend([spot.hand for spot in spots]) * mirror
+        fist = blend([spot.fist for spot in spots])
         return smooth(vector), turned(chest, elbow), turned(chest, bent), fist
 
     def follow(self) -> None:
@@ -280,5 +289,5 @@ class Actor:
         inward = np.cross(thumb, pointing) * sign
         fingers = unit(pointing * (1 - 0.8 * fist) + inward * fist)
         self.joints[:, KINECT25.roles[f"{side}_hand"]] = palm
-        self.joints[:, KINECT25.roles[f"{side}_tip"]] = palm + body.tip * fingers
-        self.joints[:, KINECT25.roles[f"{side}_thumb"]] = palm + body.thumb * unit(0.6 * pointing + thumb)
+        self.joints[:, KINECT25.roles[f"{side}_tip"]] = bone(palm, fingers, body.tip)
+        self.joints[:, KINECT25.roles[f"{side}_thumb"]] = bone(palm, unit(0.6 * pointing + thumb), body.thumb)

@@ -1,4 +1,4 @@
-"""The simulated body: bone lengths, rotations, and two-bone limbs. Everything is vectorised over the T frames of a clip.
+"""The simulated body: bone lengths, rotations, and two-bone limbs, all vectorised over the T frames of a clip.
 
 Axes, of the body and of the world: x to the person's right, y up, z backward (a person with yaw 0 faces -z). They are
 the axes of a Kinect that the person faces. Angles are in radians: pitch bends forward, roll leans to the right, yaw
@@ -80,6 +80,15 @@ def across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return unit(vector - (vector * axis).sum(-1, keepdims=True) * axis)
 
 
+def bone(start: np.ndarray, direction: np.ndarray, length: float) -> np.ndarray:
+    """The end of a bone, (T, 3); one that would end below the floor is turned up, its length kept."""
+    end = direction * length
+    end[:, 1] = np.clip(end[:, 1], np.minimum(0.01 - start[:, 1], length), None)
+    level = np.sqrt(end[:, 0] ** 2 + end[:, 2] ** 2)
+    end[:, [0, 2]] *= (np.sqrt(np.maximum(length**2 - end[:, 1] ** 2, 0)) / np.maximum(level, 1e-9))[:, None]
+    return start + end
+
+
 def limb(start, aim, upper: float, lower: float, pole) -> tuple[np.ndarray, np.ndarray]:
     """Elbow and hand, or knee and ankle, of a limb from ``start`` towards ``aim`` (T, 3).
 
@@ -100,21 +109,32 @@ def ease(s: np.ndarray) -> np.ndarray:
     return s * s * s * (10.0 + s * (6.0 * s - 15.0))
 
 
+def between(u: np.ndarray, times) -> tuple[np.ndarray, np.ndarray]:
+    """(index of the key before each frame, eased share of the way to the next key), both (T,)."""
+    times = np.asarray(times)
+    at = np.clip(np.searchsorted(times, u, side="right") - 1, 0, len(times) - 2)
+    return at, ease((u - times[at]) / (times[at + 1] - times[at]))
+
+
 def curve(u: np.ndarray, keys) -> np.ndarray:
     """Values at u (T,) from keys ((time, value), ...), with rest at every key; constant before and after."""
-    times, values = np.array([k[0] for k in keys], float), np.array([k[1] for k in keys], float)
-    at = np.clip(np.searchsorted(times, u, side="right") - 1, 0, len(times) - 2)
-    s = ease((u - times[at]) / (times[at + 1] - times[at]))
+    values = np.array([k[1] for k in keys], float)
+    at, s = between(u, [k[0] for k in keys])
     return values[at] + (values[at + 1] - values[at]) * s
 
 
-def weights(u: np.ndarray, times) -> np.ndarray:
-    """(K, T): how much each of K keys counts at each frame; at most two count at a time, and they sum to 1."""
-    done = np.ones((len(times) + 1, len(u)))
-    done[-1] = 0.0
-    for k in range(len(times) - 1):
-        done[k + 1] = ease((u - times[k]) / (times[k + 1] - times[k]))
-    return done[:-1] - done[1:]
+def swung(start: np.ndarray, end: np.ndarray, s: np.ndarray, forward: np.ndarray) -> np.ndarray:
+    """Vectors (T, 3) on the way from ``start`` to ``end``: the direction turns evenly, the length changes evenly.
+
+    Where start and end are opposite, the way leads over ``forward``.
+    """
+    a, b, s = unit(start), unit(end), s[:, None]
+    cosine = (a * b).sum(-1, keepdims=True)
+    angle = np.arccos(np.clip(cosine, -0.97, 0.9999))
+    direction = np.sin((1 - s) * angle) * a + np.sin(s * angle) * b
+    direction = unit(direction + 0.4 * np.sin(np.pi * s) * np.maximum(0, -cosine) * forward)
+    lengths = [np.sqrt((v * v).sum(-1, keepdims=True)) for v in (start, end)]
+    return direction * (lengths[0] + (lengths[1] - lengths[0]) * s)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

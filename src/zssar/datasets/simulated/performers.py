@@ -9,10 +9,10 @@ import numpy as np
 from zssar.datasets.simulated.body import Body
 
 # Habits of an arm that has nothing to do, as (out, up, forward) in arm lengths from its shoulder.
-HANGING = (0.16, -0.96, 0.04)
+HANGING = (0.14, -0.97, 0.04)
 BENT = (0.16, -0.80, 0.30)
 ACROSS_BELLY = (-0.22, -0.62, 0.34)
-IN_POCKET = (0.20, -0.84, -0.06)
+IN_POCKET = (0.16, -0.88, 0.02)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def performer(subject: int, seed: int) -> Performer:
         subject=subject,
         body=_body(rng),
         main=main,
-        tempo=float(np.exp(rng.uniform(-0.25, 0.25))),
+        tempo=float(np.exp(rng.uniform(-0.2, 0.2))),
         reach=float(rng.uniform(0.85, 1.12)),
         slouch=float(rng.normal(0.05, 0.04)),
         head_pitch=float(rng.normal(0.08, 0.07)),
@@ -64,7 +64,7 @@ def performer(subject: int, seed: int) -> Performer:
         assist=float(rng.uniform(0.4, 1.5)),
         sway=float(rng.uniform(0.004, 0.014)),
         knees=float(rng.uniform(0.003, 0.018)),
-        patience=float(rng.uniform(0.12, 0.35)),
+        patience=float(rng.uniform(0.06, 0.28)),
         rest=rest,
     )
 

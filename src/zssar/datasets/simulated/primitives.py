@@ -1,4 +1,4 @@
-"""Movements that many actions share. Times are phases of the action (0 to 1); lengths in metres for a person of 1.75 m."""
+"""Movements that many actions share. Times are phases of the action (0 to 1), metres those of a person of 1.75 m."""
 
 from __future__ import annotations
 

@@ -18,16 +18,17 @@ from zssar.datasets.simulated.performers import Performer, performer
 from zssar.errors import unknown
 
 FRAMES_PER_SECOND = 30
-SECONDS = 1.25  # how long an action takes an average person, unless said otherwise
+SECONDS = 1.1  # how long an action takes an average person, unless said otherwise
 DURATIONS = {
-    "eat a snack": 1.6, "brush teeth": 1.4, "comb hair": 1.5, "make a phone call": 1.4, "salute": 1.0,
-    "punch forward with the right fist": 0.95, "box with both fists": 1.35, "drink water": 1.45,
-    "point forward with the right hand": 1.1, "swipe to the left with the right hand": 1.0,
-    "swipe to the right with the right hand": 1.0, "swing both arms in circles": 1.5, "squat": 1.5,
-    "pull a rope with both hands": 1.5, "do jumping jacks": 1.6, "take something from a high shelf": 1.4,
-    "lift a heavy box": 1.6, "pick up something from the floor": 1.4, "touch the toes": 1.5, "turn around": 1.4,
-    "hug another person": 1.6, "walk towards another person": 1.5, "walk away from another person": 1.7,
-    "lunge forward with the left leg": 1.4, "high-five another person": 1.1,
+    "drink water": 1.3, "eat a snack": 1.4, "brush teeth": 1.25, "comb hair": 1.35, "make a phone call": 1.25,
+    "salute": 0.9, "punch forward with the right fist": 0.85, "box with both fists": 1.2, "squat": 1.35,
+    "point forward with the right hand": 0.95, "swipe to the left with the right hand": 0.9,
+    "swipe to the right with the right hand": 0.9, "swing both arms in circles": 1.35, "fall down": 1.25,
+    "pull a rope with both hands": 1.35, "do jumping jacks": 1.45, "take something from a high shelf": 1.25,
+    "lift a heavy box": 1.4, "pick up something from the floor": 1.25, "touch the toes": 1.35, "turn around": 1.25,
+    "lunge forward with the left leg": 1.25, "hug another person": 1.4, "walk towards another person": 1.35,
+    "walk away from another person": 1.5, "jump up": 1.35, "hop on the right foot": 1.4,
+    "walk in place": 1.5, "jog in place": 1.4, "clap hands": 1.2, "high-five another person": 1.0,
 }  # fmt: skip
 GAPS = {  # metres between two people at the start
     "shake hands with another person": 0.95, "hug another person": 0.95, "push another person": 0.75,
@@ -58,12 +59,12 @@ def perform(name: str, actors: Sequence[Performer], rng: np.random.Generator) ->
     lead = actors[0]
     tempo = lead.tempo * float(np.exp(rng.normal(0, 0.07)))
     action = max(24, round(FRAMES_PER_SECOND * DURATIONS.get(name, SECONDS) / tempo))
-    before, after = (int(round(FRAMES_PER_SECOND * lead.patience * rng.uniform(0.3, 1.5))) for _ in range(2))
+    before, after = (round(FRAMES_PER_SECOND * lead.patience * rng.uniform(0.3, 1.5)) for _ in range(2))
     s = np.clip((np.arange(before + action + after) - before) / (action - 1), 0.0, 1.0)
     u = s + rng.uniform(-0.055, 0.055) * np.sin(np.pi * s) + rng.uniform(-0.02, 0.02) * np.sin(2 * np.pi * s)
     cast = [Actor(person, u, rng) for person in actors]
     if len(cast) == 2:
-        gap = GAPS[name] * 0.5 * (cast[0].body.scale + cast[1].body.scale) * rng.uniform(0.95, 1.06)
+        gap = GAPS.get(name, 1.0) * 0.5 * (cast[0].body.scale + cast[1].body.scale) * rng.uniform(0.95, 1.06)
         cast[0].place = (-gap / 2, rng.normal(0, 0.02), -np.pi / 2 + rng.normal(0, 0.05))
         cast[1].place = (gap / 2, rng.normal(0, 0.02), np.pi / 2 + rng.normal(0, 0.05))
     program(name)(*cast)
@@ -84,6 +85,5 @@ def _stand(cast: list[Actor]) -> None:
 
 def people(name: str, subject: int, seed: int) -> list[Performer]:
     """Who takes part: the subject, and for two-person classes a partner (the same one every time)."""
-    if name not in GAPS:
-        return [performer(subject, seed)]
-    return [performer(subject, seed), performer(1000 + subject, seed)]
+    size = len(inspect.signature(program(name)).parameters)
+    return [performer(subject + 1000 * i, seed) for i in range(size)]

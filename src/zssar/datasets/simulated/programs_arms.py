@@ -7,8 +7,19 @@ import numpy as np
 from zssar.datasets.simulated.actor import Actor, Spot
 from zssar.datasets.simulated.body import SIGN
 from zssar.datasets.simulated.primitives import (
-    bend, crouch, cycles, fist, free, guard, hold, look, pulses, step, window, within,
-)  # fmt: skip
+    bend,
+    crouch,
+    cycles,
+    fist,
+    free,
+    guard,
+    hold,
+    look,
+    pulses,
+    step,
+    window,
+    within,
+)
 
 MOUTH = Spot("head", 0.03, -0.06, 0.13)
 OUTWARD_ELBOW = (0.9, -0.35, -0.1)
@@ -40,7 +51,7 @@ def brush_teeth(a: Actor) -> None:
     """Fist at the mouth, elbow out, small quick strokes to the sides."""
     mouth = Spot("head", 0.08, -0.06, 0.14, elbow=(1.0, 0.05, 0.1), fist=1.0)
     hold(a, a.performer.main, mouth, 0.22, 0.84)
-    a.swing(a.performer.main, (1, 0.15, 0), 0.075 * cycles(a, 0.22, 0.84, a.rng.integers(5, 8)))
+    a.swing(a.performer.main, (1, 0.15, 0), 0.085 * cycles(a, 0.22, 0.84, a.rng.integers(3, 5)))
     look(a, 0.12, 0, 0.05, 0.25, 0.8, 0.95)
 
 
@@ -55,8 +66,8 @@ def comb_hair(a: Actor) -> None:
     keys, beat = [(0.0, None)], 0.64 / strokes
     for i in range(strokes):
         at = 0.2 + i * beat
-        keys += [(at, brow), (at + 0.35 * beat, crown), (at + 0.7 * beat, nape)]
-    a.hand(a.performer.main, *keys, (1.0, None))
+        keys += [(at, brow), (at + 0.3 * beat, crown), (at + 0.55 * beat, nape)]
+    a.hand(a.performer.main, *keys, (0.88, free(0.3, -0.1, 0.5)), (1.0, None))
     look(a, 0.15, -0.15 * SIGN[a.performer.main], 0.05, 0.22, 0.8, 0.95)
 
 
@@ -81,8 +92,13 @@ def check_the_time_on_the_left_wrist(a: Actor) -> None:
     hold(a, "left", Spot("chest", -0.02, -0.1, 0.27, elbow=(0.9, -0.4, 0.0), fist=0.7), 0.28, 0.74)
     look(a, 0.5, 0.12, 0.1, 0.34, 0.72, 0.9)
     if a.rng.random() < 0.4:  # push the sleeve back
-        a.hand("right", (0.15, None), (0.4, Spot("chest", -0.1, -0.16, 0.26)), (0.5, Spot("chest", 0.0, -0.16, 0.26)),
-               (0.85, None))  # fmt: skip
+        a.hand(
+            "right",
+            (0.15, None),
+            (0.4, Spot("chest", -0.1, -0.16, 0.26)),
+            (0.5, Spot("chest", 0.0, -0.16, 0.26)),
+            (0.85, None),
+        )
 
 
 # --- gestures of one hand --------------------------------------------------------------------------------------------
@@ -90,7 +106,7 @@ def check_the_time_on_the_left_wrist(a: Actor) -> None:
 
 def _wave(a: Actor, side: str) -> None:
     hold(a, side, free(0.38, 0.42, 0.35, elbow=(0.8, -0.7, 0), hand=(0, 0.6, 0)), 0.24, 0.82)
-    a.swing(side, (1, -0.12, 0), 0.24 * cycles(a, 0.2, 0.86, a.rng.integers(3, 5)))
+    a.swing(side, (1, -0.12, 0), 0.26 * cycles(a, 0.2, 0.86, a.rng.integers(2, 4)))
 
 
 def wave_with_the_right_hand(a: Actor) -> None:
@@ -110,15 +126,27 @@ def point_forward_with_the_right_hand(a: Actor) -> None:
 
 def swipe_to_the_left_with_the_right_hand(a: Actor) -> None:
     """Right hand from the right, across the body at chest height, to the left."""
-    a.hand("right", (0, None), (0.3, free(0.6, -0.05, 0.6)), (0.62, free(-0.75, -0.1, 0.5)),
-           (0.72, free(-0.75, -0.12, 0.45)), (1, None))  # fmt: skip
+    a.hand(
+        "right",
+        (0, None),
+        (0.3, free(0.6, -0.05, 0.6)),
+        (0.62, free(-0.75, -0.1, 0.5)),
+        (0.72, free(-0.75, -0.12, 0.45)),
+        (1, None),
+    )
     a.add("twist", (0.25, 0), (0.62, 0.22), (0.72, 0.22), (1, 0))
 
 
 def swipe_to_the_right_with_the_right_hand(a: Actor) -> None:
     """Right hand from the left, across the body at chest height, to the right."""
-    a.hand("right", (0, None), (0.3, free(-0.75, -0.1, 0.5)), (0.62, free(0.72, -0.05, 0.55)),
-           (0.72, free(0.72, -0.08, 0.5)), (1, None))  # fmt: skip
+    a.hand(
+        "right",
+        (0, None),
+        (0.3, free(-0.75, -0.1, 0.5)),
+        (0.62, free(0.72, -0.05, 0.55)),
+        (0.72, free(0.72, -0.08, 0.5)),
+        (1, None),
+    )
     a.add("twist", (0.05, 0), (0.3, 0.15), (0.62, -0.18), (0.72, -0.18), (1, 0))
 
 
@@ -146,8 +174,16 @@ def throw_a_ball_overhand(a: Actor) -> None:
     """Hand back over the shoulder, a step, and forward over the head; the arm follows through downwards."""
     side, other = a.performer.main, a.performer.other
     back = fist(0.5, 0.4, -0.42, elbow=(0.9, -0.1, 0.1))
-    a.hand(side, (0, None), (0.18, fist(0.1, -0.3, 0.45)), (0.44, back), (0.57, fist(0.18, 0.85, 0.35)),
-           (0.66, free(-0.05, 0.25, 0.95)), (0.8, free(-0.5, -0.6, 0.5)), (1, None))  # fmt: skip
+    a.hand(
+        side,
+        (0, None),
+        (0.18, fist(0.1, -0.3, 0.45)),
+        (0.44, back),
+        (0.57, fist(0.18, 0.85, 0.35)),
+        (0.66, free(-0.05, 0.25, 0.95)),
+        (0.8, free(-0.5, -0.6, 0.5)),
+        (1, None),
+    )
     a.hand(other, (0, None), (0.42, free(0.1, 0.1, 0.85)), (0.68, free(0.3, -0.55, 0.1)), (1, None))
     step(a, other, 0.3, 0.55, 0.42)
     a.add("twist", (0.1, 0), (0.44, -0.5 * SIGN[side]), (0.68, 0.45 * SIGN[side]), (0.8, 0.4 * SIGN[side]), (1, 0))
@@ -157,9 +193,17 @@ def throw_a_ball_overhand(a: Actor) -> None:
 def bowl_a_ball_underhand(a: Actor) -> None:
     """Straight arm back, a long low step, and the arm swings past the knee forward and up."""
     side, other = a.performer.main, a.performer.other
-    a.hand(side, (0, None), (0.14, fist(0.05, -0.6, 0.6)), (0.26, fist(0.1, -0.97, 0.1)), (0.42, fist(0.15, -0.6, -0.75)),
-           (0.53, fist(0.08, -0.98, 0.0)), (0.64, free(0.0, -0.25, 0.93)), (0.76, free(0.0, 0.3, 0.85)),
-           (1, None))  # fmt: skip
+    a.hand(
+        side,
+        (0, None),
+        (0.14, fist(0.05, -0.6, 0.6)),
+        (0.26, fist(0.1, -0.97, 0.1)),
+        (0.42, fist(0.15, -0.6, -0.75)),
+        (0.53, fist(0.08, -0.98, 0.0)),
+        (0.64, free(0.0, -0.25, 0.93)),
+        (0.76, free(0.0, 0.3, 0.85)),
+        (1, None),
+    )
     step(a, other, 0.28, 0.54, 0.55)
     crouch(a, 0.14, 0.25, 0.55, 0.72, 1.0)
     bend(a, 0.65, 0.12, 0.5, 0.66, 1.0)
@@ -212,8 +256,8 @@ def pull_a_rope_with_both_hands(a: Actor) -> None:
 
 
 def clap_hands(a: Actor) -> None:
-    """Palms together before the chest, three to five times."""
-    claps = int(a.rng.integers(3, 6))
+    """Palms together before the chest, three or four times."""
+    claps = int(a.rng.integers(3, 5))
     for side in ("left", "right"):
         a.hand(
             side, (0, None), (0.2, Spot("chest", 0.02, -0.1, 0.33)), (0.86, Spot("chest", 0.02, -0.1, 0.33)), (1, None)
@@ -234,14 +278,17 @@ def raise_both_arms(a: Actor) -> None:
 
 
 def swing_both_arms_in_circles(a: Actor) -> None:
-    """Straight arms, two or three whole circles beside the body, forward or backward."""
-    rounds, way = int(a.rng.integers(2, 4)), 1 if a.rng.random() < 0.6 else -1
+    """Straight arms, one or two whole circles beside the body, forward or backward.
+
+    The circles are wider than the arms are long, which keeps the elbows straight.
+    """
+    rounds, way = int(a.rng.integers(1, 3)), 1 if a.rng.random() < 0.6 else -1
     angle = 2 * np.pi * rounds * within(a, 0.08, 0.92)
     inside = window(a, 0.04, 0.96, 0.08)
     for side in ("left", "right"):
         a.hand(side, (0, None), (0.1, free(0.2, 0, 0)), (0.9, free(0.2, 0, 0)), (1, None))
-        a.swing(side, (0, 1, 0), -0.95 * inside * np.cos(angle))
-        a.swing(side, (0, 0, 1), 0.85 * way * inside * np.sin(angle))
+        a.swing(side, (0, 1, 0), -1.15 * inside * np.cos(angle))
+        a.swing(side, (0, 0, 1), 1.1 * way * inside * np.sin(angle))
 
 
 def cross_arms_over_the_chest(a: Actor) -> None:

@@ -7,8 +7,19 @@ import numpy as np
 from zssar.datasets.simulated.actor import Actor, Spot
 from zssar.datasets.simulated.body import SIDES, SIGN, ease
 from zssar.datasets.simulated.primitives import (
-    bend, crouch, cycles, fist, free, guard, hold, leap, look, pulses, step, turn, window, within,
-)  # fmt: skip
+    bend,
+    crouch,
+    free,
+    guard,
+    hold,
+    leap,
+    look,
+    pulses,
+    step,
+    turn,
+    window,
+    within,
+)
 
 # --- objects high and low --------------------------------------------------------------------------------------------
 
@@ -21,7 +32,6 @@ def take_something_from_a_high_shelf(a: Actor) -> None:
     a.hand(side, (0, None), (0.34, high), (0.52, high), (0.76, low), (0.86, low), (1, None))
     for foot in SIDES:
         a.heel[foot] += 0.7 * window(a, 0.2, 0.64, 0.14)
-    a.channel["lift"] += 0.0
     a.add("drop", (0.2, 0), (0.36, -0.1), (0.5, -0.1), (0.66, 0))
     step(a, side, 0.02, 0.2, 0.2)
     look(a, -0.5, 0, 0.1, 0.3, 0.52, 0.72)
@@ -32,18 +42,23 @@ def pick_up_something_from_the_floor(a: Actor) -> None:
     floor = Spot("start", 0.05, 0.1, 0.3, who=a)
     grip = Spot("belly", 0.04, 0.05, 0.26, fist=0.7)
     a.hand(a.performer.main, (0, None), (0.38, floor), (0.5, floor), (0.78, grip), (0.88, grip), (1, None))
-    deep = a.rng.uniform(0.18, 0.38)  # some bend the knees, some the back
+    deep = a.rng.uniform(0.22, 0.42)  # some bend the knees, some the back
     crouch(a, deep, 0.05, 0.38, 0.5, 0.82)
-    bend(a, 1.75 - 1.2 * deep, 0.05, 0.38, 0.5, 0.82)
-    a.hand(a.performer.other, (0.05, None), (0.38, Spot("knee", 0.02, 0.05, 0.06)), (0.5, Spot("knee", 0.02, 0.05, 0.06)),
-           (0.85, None))  # fmt: skip
+    bend(a, 2.05 - 1.5 * deep, 0.05, 0.38, 0.5, 0.82)
+    a.hand(
+        a.performer.other,
+        (0.05, None),
+        (0.38, Spot("knee", 0.02, 0.05, 0.06)),
+        (0.5, Spot("knee", 0.02, 0.05, 0.06)),
+        (0.85, None),
+    )
 
 
 def lift_a_heavy_box(a: Actor) -> None:
     """A deep squat with both hands low, then slowly up with the box before the belly, leaning back."""
     for side in SIDES:
         floor = Spot("start", 0.17, 0.22, 0.42, who=a)
-        carry = Spot("belly", 0.17, -0.02, 0.34)
+        carry = Spot("belly", 0.17, -0.1, 0.34)
         a.hand(side, (0, None), (0.26, floor), (0.42, floor), (0.72, carry), (1, carry))
         a.feet[side][:, 0] += 0.07 * SIGN[side] * a.body.scale
     a.add("drop", (0.02, 0), (0.28, 0.45), (0.42, 0.45), (0.76, 0.03), (1, 0.03))
@@ -76,8 +91,15 @@ def kick_forward_with_the_left_leg(a: Actor) -> None:
 
 def kick_sideways_with_the_right_leg(a: Actor) -> None:
     """Right leg out to the side, trunk leaning to the left, arms in guard."""
-    a.foot("right", (0.08, (0, 0, 0)), (0.3, (-0.02, 0.28, 0.08)), (0.48, (0.72, 0.62, 0.02)), (0.57, (0.72, 0.62, 0.02)),
-           (0.78, (0, 0.1, 0)), (0.9, (0, 0, 0)))  # fmt: skip
+    a.foot(
+        "right",
+        (0.08, (0, 0, 0)),
+        (0.3, (-0.02, 0.28, 0.08)),
+        (0.48, (0.72, 0.62, 0.02)),
+        (0.57, (0.72, 0.62, 0.02)),
+        (0.78, (0, 0.1, 0)),
+        (0.9, (0, 0, 0)),
+    )
     a.add("lean", (0.2, 0), (0.5, -0.4), (0.58, -0.4), (0.85, 0))
     a.add("pelvis_roll", (0.2, 0), (0.48, -0.2), (0.57, -0.2), (0.8, 0))
     for side in SIDES:
@@ -141,12 +163,19 @@ def lunge_forward_with_the_left_leg(a: Actor) -> None:
 
 def jump_up(a: Actor) -> None:
     """Crouch with the arms back, off the floor with the arms up, land on bent knees."""
-    leap(a, 0.4, 0.68, 0.32 * a.reach)
-    a.add("drop", (0.08, 0), (0.3, 0.26), (0.41, -0.02), (0.66, 0.0), (0.76, 0.22), (0.95, 0))
-    a.add("bend", (0.08, 0), (0.3, 0.6), (0.42, 0), (0.66, 0.05), (0.76, 0.4), (0.95, 0))
+    leap(a, 0.38, 0.70, 0.26 * a.reach)
+    a.add("drop", (0.08, 0), (0.3, 0.26), (0.39, -0.01), (0.69, 0.0), (0.78, 0.22), (0.95, 0))
+    a.add("bend", (0.08, 0), (0.3, 0.6), (0.42, 0), (0.68, 0.05), (0.78, 0.4), (0.95, 0))
     for side in SIDES:
-        a.hand(side, (0, None), (0.28, free(0.2, -0.75, -0.55)), (0.46, free(0.15, 0.75, 0.55)), (0.6, free(0.2, 0.5, 0.5)),
-               (0.78, free(0.25, -0.7, 0.3)), (1, None))  # fmt: skip
+        a.hand(
+            side,
+            (0, None),
+            (0.25, free(0.2, -0.8, -0.45)),
+            (0.5, free(0.15, 0.75, 0.55)),
+            (0.6, free(0.2, 0.5, 0.5)),
+            (0.78, free(0.25, -0.7, 0.3)),
+            (1, None),
+        )
 
 
 def do_jumping_jacks(a: Actor) -> None:
@@ -160,8 +189,8 @@ def do_jumping_jacks(a: Actor) -> None:
         a.feet[side][:, 0] += 0.3 * SIGN[side] * a.body.scale * apart
         angle = 2.75 * apart * min(a.reach, 1.06) + 0.15
         a.hand(side, (0, None), (0.06, free(0.0, 0.0, 0.05)), (0.96, free(0.0, 0.0, 0.05)), (1, None))
-        a.swing(side, (1, 0, 0), np.sin(angle) * window(a, 0.0, 1.0, 0.08))
-        a.swing(side, (0, -1, 0), np.cos(angle) * window(a, 0.0, 1.0, 0.08))
+        a.swing(side, (1, 0, 0), 1.12 * np.sin(angle) * window(a, 0.0, 1.0, 0.08))
+        a.swing(side, (0, -1, 0), 1.12 * np.cos(angle) * window(a, 0.0, 1.0, 0.08))
 
 
 def hop_on_the_right_foot(a: Actor) -> None:
@@ -196,12 +225,12 @@ def _in_place(a: Actor, steps: int, knee, heel: float, arm: float, elbow: float,
 
 def walk_in_place(a: Actor) -> None:
     """Knees lifted in turn without getting ahead, straight arms swinging."""
-    _in_place(a, int(a.rng.integers(4, 7)), (0.24, 0.16), 0.0, 0.3, 0.0, 0.0)
+    _in_place(a, int(a.rng.integers(3, 5)), (0.24, 0.16), 0.0, 0.3, 0.0, 0.0)
 
 
 def jog_in_place(a: Actor) -> None:
     """Quick steps off the floor, heels up behind, elbows bent."""
-    _in_place(a, int(a.rng.integers(7, 10)), (0.27, -0.05), -0.16, 0.25, 1.0, 0.06)
+    _in_place(a, int(a.rng.integers(5, 7)), (0.27, -0.05), -0.16, 0.25, 1.0, 0.06)
     a.channel["bend"] += 0.1 * window(a, 0.05, 0.95, 0.1)
 
 
@@ -221,8 +250,15 @@ def touch_the_toes(a: Actor) -> None:
     bend(a, 2.15, 0.06, 0.44, 0.58, 0.94)
     for side in SIDES:
         toes = Spot("foot", -0.01, 0.06, 0.02)
-        a.hand(side, (0, None), (0.22, free(0.0, -0.5, 0.75)), (0.46, toes), (0.58, toes), (0.8, free(0.0, -0.7, 0.6)),
-               (1, None))  # fmt: skip
+        a.hand(
+            side,
+            (0, None),
+            (0.22, free(0.0, -0.5, 0.75)),
+            (0.46, toes),
+            (0.58, toes),
+            (0.8, free(0.0, -0.7, 0.6)),
+            (1, None),
+        )
 
 
 def turn_around(a: Actor) -> None:
@@ -235,11 +271,11 @@ def fall_down(a: Actor) -> None:
     a.balance = 0.0
     side = "right" if a.rng.random() < 0.5 else "left"
     roll = SIGN[side] * a.rng.uniform(0.0, 0.9)
-    a.add("drop", (0.12, 0), (0.34, 0.32), (0.56, 0.93), (1, 0.95))
+    a.add("drop", (0.12, 0), (0.34, 0.32), (0.56, 0.93), (1, 0.95 - 0.07 * abs(roll)))
     a.add("forward", (0.1, 0), (0.34, -0.12), (0.58, -0.5), (1, -0.55))
     a.add("right", (0.15, 0), (0.6, 0.25 * roll), (1, 0.25 * roll))
     a.add("bend", (0.08, 0), (0.34, 0.55), (0.6, 0.35), (0.78, -0.05), (1, -0.05))
-    a.add("pelvis_pitch", (0.3, 0), (0.56, -0.75), (0.76, -1.35 + 0.25 * abs(roll)), (1, -1.35 + 0.25 * abs(roll)))
+    a.add("pelvis_pitch", (0.3, 0), (0.56, -0.75), (0.76, -1.5 + 0.35 * abs(roll)), (1, -1.5 + 0.35 * abs(roll)))
     a.add("pelvis_roll", (0.3, 0), (0.56, 0.5 * roll), (0.78, roll), (1, roll))
     a.add("head_pitch", (0.2, 0), (0.5, 0.35), (0.8, 0.3), (1, 0.05))
     slide = ease(within(a, 0.45, 0.8))
@@ -247,5 +283,12 @@ def fall_down(a: Actor) -> None:
         a.feet[leg][:, 2] += a.rng.uniform(0.05, 0.35) * a.body.scale * slide
         a.feet[leg][:, 1] += 0.1 * np.sin(np.pi * within(a, 0.45, 0.75)) * a.body.scale
         brace = free(0.45, -0.7, -0.45)
-        a.hand(leg, (0, None), (0.3, free(0.5, -0.35, 0.55)), (0.55, brace), (0.8, free(0.7, -0.5, -0.1)),
-               (1, free(0.7, -0.55, -0.1)))  # fmt: skip
+        flat = free(0.7, -0.55, 0.0, elbow=(0.8, 0.0, 0.6))
+        a.hand(
+            leg,
+            (0, None),
+            (0.3, free(0.5, -0.35, 0.55)),
+            (0.55, brace),
+            (0.8, flat),
+            (1, flat),
+        )

@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from zssar.datasets.simulated.actor import Actor, Spot
-from zssar.datasets.simulated.body import SIDES, SIGN
+from zssar.datasets.simulated.body import SIDES
 from zssar.datasets.simulated.primitives import (
-    bend, crouch, cycles, free, hold, look, pulses, step, turn, walk, window,
-)  # fmt: skip
+    bend,
+    cycles,
+    free,
+    hold,
+    look,
+    step,
+    turn,
+    walk,
+)
 
 
 def shake_hands_with_another_person(a: Actor, b: Actor) -> None:
@@ -31,8 +38,17 @@ def hug_another_person(a: Actor, b: Actor) -> None:
             open_arms = free(0.6, -0.15 + high, 0.7)
             around = Spot("chest", -0.34, -0.06 + high, 0.02, who=other)
             back = Spot("chest", -0.02, -0.12 + high, -0.15, who=other, elbow=(0.9, -0.3, 0.2))
-            person.hand(side, (0, None), (0.24, open_arms), (0.38, around), (0.48, back), (0.8, back), (0.9, around),
-                        (1, free(0.4, -0.6, 0.5)))  # fmt: skip
+            person.hand(
+                side,
+                (0, None),
+                (0.24, open_arms),
+                (0.38, around),
+                (0.48, back),
+                (0.8, back),
+                (0.9, around),
+                (0.94, free(0.55, -0.5, 0.35)),
+                (1, None),
+            )
         bend(person, 0.16, 0.2, 0.45, 0.8, 1.0)
         look(person, 0.1, 0.35, 0.25, 0.45, 0.8, 1.0)
 
@@ -42,8 +58,15 @@ def push_another_person(a: Actor, b: Actor) -> None:
     for side in SIDES:
         target = Spot("chest", -0.12, -0.12, 0.1, who=b, hand=(0, 0.8, 0))
         far = free(-0.08, 0.0, 0.97, hand=(0, 0.8, 0))
-        a.hand(side, (0, None), (0.22, free(-0.05, -0.08, 0.35, hand=(0, 0.8, 0))), (0.38, target), (0.5, far), (0.6, far),
-               (0.95, None))  # fmt: skip
+        a.hand(
+            side,
+            (0, None),
+            (0.22, free(-0.05, -0.08, 0.35, hand=(0, 0.8, 0))),
+            (0.38, target),
+            (0.5, far),
+            (0.6, far),
+            (0.95, None),
+        )
     bend(a, 0.25, 0.15, 0.42, 0.55, 0.85)
     step(a, "left", 0.15, 0.38, 0.32)
     _stagger(b, 0.38, 0.35)
@@ -52,16 +75,28 @@ def push_another_person(a: Actor, b: Actor) -> None:
 def kick_another_person(a: Actor, b: Actor) -> None:
     """The right foot to the other's thigh or belly; the other bends and gives way."""
     height = a.rng.uniform(0.5, 0.75)
-    a.foot("right", (0.08, (0, 0, 0)), (0.28, (0, 0.16, -0.25)), (0.44, (-0.06, height, 0.78)), (0.5, (-0.06, height, 0.78)),
-           (0.72, (0, 0.05, 0)), (0.84, (0, 0, 0)))  # fmt: skip
+    a.foot(
+        "right",
+        (0.08, (0, 0, 0)),
+        (0.28, (0, 0.16, -0.25)),
+        (0.44, (-0.06, height, 0.78)),
+        (0.5, (-0.06, height, 0.78)),
+        (0.72, (0, 0.05, 0)),
+        (0.84, (0, 0, 0)),
+    )
     a.add("bend", (0.1, 0), (0.28, 0.1), (0.45, -0.22), (0.55, -0.15), (0.8, 0))
     for side, forward in (("right", -0.35), ("left", 0.5)):
         hold(a, side, free(0.35, -0.7, forward), 0.42, 0.56)
     _stagger(b, 0.44, 0.28)
     b.add("bend", (0.42, 0), (0.56, 0.55), (0.7, 0.5), (1, 0.15))
     for side in SIDES:
-        b.hand(side, (0.36, None), (0.52, Spot("pelvis", 0.04, 0.06, 0.2)), (0.75, Spot("pelvis", 0.04, 0.06, 0.2)),
-               (1, None))  # fmt: skip
+        b.hand(
+            side,
+            (0.36, None),
+            (0.52, Spot("pelvis", 0.04, 0.06, 0.2)),
+            (0.75, Spot("pelvis", 0.04, 0.06, 0.2)),
+            (1, None),
+        )
 
 
 def _stagger(b: Actor, at: float, distance: float) -> None:

@@ -115,11 +115,12 @@ def record(joints: np.ndarray, camera: int, rng: np.random.Generator, **meta) ->
     bodies.add_phantoms()
     bodies.drop_frames()
     tracks, states, present = bodies.stacked()
-    steps = rng.choice(np.arange(1, 40), size=len(tracks), replace=False)
-    ids = tuple(int(ID_BASE + rng.integers(2000, 90000) + step) for step in steps)
-    order = np.tile(np.arange(len(tracks)), (len(present[0]), 1))
+    base = ID_BASE + int(rng.integers(2000, 90000))
+    ids = tuple(base + int(step) for step in rng.choice(np.arange(1, 40), size=len(tracks), replace=False))
+    frames = present.shape[1]
+    order = np.tile(np.arange(len(tracks)), (frames, 1))
     if len(tracks) > 1 and rng.random() < 0.5:
-        order[: rng.integers(1, len(order))] = order[0, ::-1]
+        order[: rng.integers(1, frames)] = np.arange(len(tracks))[::-1]
     return Recording(actors, _sequence(tracks, present, camera, meta), ids, states, order)
 
 

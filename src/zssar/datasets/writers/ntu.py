@@ -22,7 +22,7 @@ _BODY = "%s 0 0 0 0 0 0 0 0 2\r\n" + f"{JOINTS}\r\n" + _JOINT * JOINTS
 
 
 def file_name(sequence: SkeletonSequence) -> str:
-    """``SsssCcccPpppRrrrAaaa.skeleton``; the action is label + 1. Raises UserError if a part is unknown or too large."""
+    """``SsssCcccPpppRrrrAaaa.skeleton``; the action is label + 1. Raises UserError for a part that is unknown."""
     parts = {
         "S": sequence.setup,
         "C": sequence.camera,

@@ -44,5 +44,5 @@ class PairNetwork(nn.Module):
 
     def _finish(self, hidden: torch.Tensor) -> torch.Tensor:
         for layer in self.rest:
-            hidden = layer(F.relu(hidden))
+            hidden = layer(F.relu(hidden, inplace=True))
         return hidden.squeeze(-1)

@@ -37,7 +37,9 @@ CHANCE = 1 / UNSEEN
 # the paper's architecture. A method without an entry must solve it with its defaults.
 PARAMS: dict[str, dict] = {
     "devise": {"epochs": 60, "lr": 3e-3},
+    "dvta": {"epochs": 30, "lr": 1e-3, "warmup": 3},
     "global_": {"epochs": 60, "batch_size": 64, "lr": 1e-3, "hidden": 128},
+    "purls": {"epochs": 40, "batch_size": 64, "lr": 1e-3, "hidden": 128},
 }
 # For promises that do not ask a method to be good; used where a method takes the argument, on top of PARAMS.
 QUICK = {"epochs": 3, "cycles": 2, "steps_per_cycle": 30, "classifier_steps": 20, "draws": 20}

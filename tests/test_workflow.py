@@ -28,8 +28,8 @@ def checkout(folder: Path) -> Path:
 
 
 def command(*words: str) -> list[str]:
-    base = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tests/config_tiny.yaml"]
-    return [*base, *words]
+    base = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    return [*base, *words, "--configfile", "tests/config_tiny.yaml"]  # takes several values: comes last
 
 
 def snakemake(folder: Path, *words: str, check=True):

@@ -7,6 +7,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# Used with `--sdm apptainer` only; built from workflow/zssar.def, see docs/cluster.md.
+container: "workflow/zssar.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/skeletons.smk"
 include: "workflow/rules/backbones.smk"

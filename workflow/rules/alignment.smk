@@ -11,8 +11,6 @@ rule align:
         "logs/align/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.log",
     benchmark:
         "logs/align/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=GPU,
@@ -50,8 +48,6 @@ rule evaluate:
         "logs/evaluate/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.log",
     benchmark:
         "logs/evaluate/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,

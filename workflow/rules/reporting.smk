@@ -13,8 +13,6 @@ rule make_table:
     benchmark:
         "logs/make_table/{table}.tsv"
     localrule: True
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -44,8 +42,6 @@ rule make_figure:
     benchmark:
         "logs/make_figure/{table}/confusion.{split}.{method}.tsv"
     localrule: True
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,

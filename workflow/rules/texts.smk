@@ -9,8 +9,6 @@ rule describe_classes:
         "logs/describe_classes/{dataset}/{source}/{kind}.log",
     benchmark:
         "logs/describe_classes/{dataset}/{source}/{kind}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -37,8 +35,6 @@ rule encode_texts:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.log",
     benchmark:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,

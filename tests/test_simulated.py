@@ -208,17 +208,17 @@ def test_tracker_fails_now_and_then():
 
 
 def test_classes_can_be_told_apart_across_subjects():
-    names = CLASSES[::3]
+    names = CLASSES[::4]
     features, labels, subjects = [], [], []
-    for recording in simulate(names, subjects=8, cameras=2):
+    for recording in simulate(names, subjects=6, cameras=2):
         features.append(_body_frame(recording.actors.joints[0]))
         labels.append(recording.actors.label)
         subjects.append(recording.actors.subject)
-    features, labels, train = np.array(features), np.array(labels), np.array(subjects) <= 4
+    features, labels, train = np.array(features), np.array(labels), np.array(subjects) <= 3
     centroids = np.stack([features[train & (labels == k)].mean(0) for k in range(len(names))])
     distance = ((features[~train][:, None] - centroids) ** 2).sum(-1)
     accuracy = (distance.argmin(1) == labels[~train]).mean()
-    assert accuracy > 10 / len(names)
+    assert accuracy > 0.6, f"chance is {1 / len(names):.2f}"
 
 
 def _body_frame(joints: np.ndarray) -> np.ndarray:
@@ -373,6 +373,8 @@ def test_other_layouts_keep_the_motion(name):
     assert sequence.joints.shape == (*source.joints.shape[:2], len(LAYOUTS[name]), 3)
     assert np.isfinite(sequence.joints).all()
     assert (sequence.sample_id, sequence.label) == (source.sample_id, source.label)
+    gone = SkeletonSequence("gone", source.joints, np.zeros_like(source.present), "kinect25")
+    assert (to_layout(gone, name).joints == 0).all()
     at = first(sequence)
     assert min(at["left_shoulder"][1], at["right_shoulder"][1]) > max(at["left_hip"][1], at["right_hip"][1])
     if LAYOUTS[name].dimensions == 2:
@@ -389,13 +391,6 @@ def test_face_looks_ahead_and_images_are_not_mirrored():
     assert face["nose"][1] > face["left_mouth"][1]
     flat = first(to_layout(actor, "coco17"))
     assert flat["right_shoulder"][0] < flat["left_shoulder"][0], "facing us, the right shoulder is on the left"
-
-
-def test_absent_people_stay_zero():
-    actor = recordings("bow", 40, 2)[1].actors
-    gone = SkeletonSequence("a", actor.joints * 0, np.zeros_like(actor.present), "kinect25")
-    for name in LAYOUTS:
-        assert (to_layout(gone, name).joints == 0).all()
 
 
 def test_to_layout_refuses_other_inputs():

@@ -57,12 +57,8 @@ def test_every_class_moves_a_sound_body(name):
         assert np.linalg.norm(np.diff(joints, axis=1), axis=-1).sum(axis=1).max() > 0.4, "nothing moves"
 
 
-def test_pairs_are_the_last_eight_classes():
-    assert len(CLASSES) == 52
-    assert set(GAPS) == set(CLASSES[44:])
-
-
 def test_subjects_differ_and_stay_themselves():
+    assert set(GAPS) == set(CLASSES[44:]), "the last eight classes have two people"
     people = [performer(subject, 0) for subject in range(1, 13)]
     assert np.ptp([p.body.height for p in people]) > 0.2
     assert np.ptp([p.tempo for p in people]) > 0.2

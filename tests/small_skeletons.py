@@ -1,4 +1,4 @@
-"""A skeleton file of made-up gestures: classes differ in which joint swings along which axis, and how fast."""
+"""A skeleton file of made-up gestures: classes differ in the axis and the sense in which half of the joints swing."""
 
 import numpy as np
 
@@ -22,8 +22,8 @@ def write(path, subjects=4, repeats=2, of="utd20", bodies=2, dataset="own", seed
                 joints = np.zeros((bodies, frames, len(skeleton), 3), np.float32)
                 present = np.zeros((bodies, frames), bool)
                 joints[0] = rest * (1 + 0.05 * subject) + rng.normal(0, 0.01, (frames, len(skeleton), 3))
-                swing = np.sin(np.linspace(0, (1 + label % 2) * 2 * np.pi, frames))
-                joints[0, :, 3 * label % len(skeleton), label % 3] += swing
+                swing = np.sin(np.linspace(0, np.pi, frames))[:, None]
+                joints[0, :, ::2, label % 3] += swing if label < 3 else -swing
                 present[0] = True
                 if bodies > 1 and subject == 2:
                     joints[1, 5:], present[1, 5:] = rest + 1, True

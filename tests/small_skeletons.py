@@ -10,7 +10,7 @@ CLASSES = ("wave", "nod", "kick", "bow", "push", "turn")
 
 
 def write(path, subjects=4, repeats=2, of="utd20", bodies=2, dataset="own", seed=0):
-    """Every class by every subject, ``repeats`` times; subject 2 comes with a second body that stands still."""
+    """Every class by every subject, ``repeats`` times; every second time beside a second body that stands still."""
     rng = np.random.default_rng(seed)
     skeleton = layout(of)
     rest = rng.normal(0, 0.4, (len(skeleton), 3)).astype(np.float32)
@@ -25,7 +25,7 @@ def write(path, subjects=4, repeats=2, of="utd20", bodies=2, dataset="own", seed
                 swing = np.sin(np.linspace(0, np.pi, frames))[:, None]
                 joints[0, :, ::2, label % 3] += swing if label < 3 else -swing
                 present[0] = True
-                if bodies > 1 and subject == 2:
+                if bodies > 1 and repeat % 2:
                     joints[1, 5:], present[1, 5:] = rest + 1, True
                 sequences.append(
                     SkeletonSequence(

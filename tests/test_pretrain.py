@@ -1,4 +1,4 @@
-"""Pretraining: it learns, it goes on bit for bit after a kill, it never sees what it must not, it says when it fails."""
+"""Pretraining learns, goes on bit for bit after a kill, never sees what it must not, and says why it fails."""
 
 import json
 import os
@@ -43,10 +43,10 @@ def same(one, other):
 
 
 def test_it_learns_the_seen_classes_and_transfers_to_other_subjects(skeletons, tmp_path):
-    result = run(skeletons, tmp_path, {"epochs": 16, "rotation": 0.1})
-    assert len(result.history) == 16
+    result = run(skeletons, tmp_path, {"epochs": 8, "rotation": 0.1})
+    assert len(result.history) == 8
     assert result.history[-1]["loss"] < 0.7 * result.history[0]["loss"]
-    assert result.history[-1]["accuracy"] > 0.9
+    assert result.history[-1]["accuracy"] > 0.8
     data = Skeletons(skeletons)
     split, rows = pretrain.training_rows(data, SPLIT)
     _, test = splits.rows(split, data.label)

@@ -7,6 +7,10 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+# Used with `--sdm apptainer` only; built from workflow/zssar.def, see docs/cluster.md.
+container: "workflow/zssar.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/skeletons.smk"
 include: "workflow/rules/backbones.smk"
@@ -19,5 +23,5 @@ rule all:
     default_target: True
     input:
         expand("results/{table}.csv", table=config["tables"]),
-        expand("results/{table}.confusion.png", table=config["tables"]),
+        [figure for table in config["tables"] for figure in figures_of_table(table)],
     localrule: True

@@ -130,6 +130,17 @@ def folder(entry: dict[str, Any], name: str) -> str:
     return root
 
 
+def class_names_file(name: str) -> str:
+    """Path of a class list: a file as it stands, else one of those in src/zssar/datasets/class_names by name."""
+    shipped = PACKAGE / "datasets" / "class_names"
+    if os.path.exists(name):
+        return name
+    if not (shipped / f"{name}.csv").exists():
+        known = [p.stem for p in shipped.glob("*.csv")]
+        raise unknown("class list", name, known, "config: datasets.*.class_names (or give a CSV file)")
+    return os.path.relpath(shipped / f"{name}.csv")
+
+
 def has_gpu() -> bool:
     """Whether this machine shows an NVIDIA device, without importing torch."""
     return os.path.exists("/dev/nvidia0") or os.path.exists("/dev/nvidiactl")

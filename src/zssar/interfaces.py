@@ -192,7 +192,7 @@ class AlignmentMethod(ABC):
     used), ``seed`` and ``device``, and stores them under their own names. What is learned ends in an underscore.
 
     pairwise: a class's score does not depend on which other classes are asked (False: generative methods that train
-    a classifier for the classes asked). uses_unseen_texts: ``fit`` wants the texts of all classes as ``all_texts``.
+    a classifier for the classes asked). uses_unseen_texts: ``fit`` takes the texts of all classes as ``all_texts=``.
     transductive: scores depend on the other test samples; such methods have a table of their own.
     """
 

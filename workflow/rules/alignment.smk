@@ -11,8 +11,6 @@ rule align:
         "logs/align/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.log",
     benchmark:
         "logs/align/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=GPU,
@@ -50,15 +48,13 @@ rule evaluate:
         "logs/evaluate/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.log",
     benchmark:
         "logs/evaluate/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
         mem_mb=2000,
         runtime=30,
     params:
-        key=lambda w: json.dumps(dict(w.items()), sort_keys=True),
+        key=key_of_run,
         code=digest("commands.evaluate"),
     shell:
         "zssar evaluate --scores {input.scores} --labels {input.labels} --val-scores {input.val_scores}"

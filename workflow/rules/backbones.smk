@@ -9,8 +9,6 @@ rule pretrain_backbone:
         "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.log",
     benchmark:
         "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=GPU,
@@ -49,8 +47,6 @@ rule extract_features:
         "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.log",
     benchmark:
         "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=GPU,

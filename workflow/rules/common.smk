@@ -88,14 +88,44 @@ def validation_runs(wildcards, file):
     ]
 
 
-def runs_of_table(wildcards, file="runs.csv"):
-    entry = config["tables"][wildcards.table]
+def key_of_run(wildcards):
+    """The columns of the runs file that identify a run, as JSON."""
+    w = wildcards
+    partition = w.split.split("-val")[0].partition("@")[2] or "xsub"
+    run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
+    return json.dumps(
+        {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True
+    )
+
+
+def pairs_of_table(table):
+    """(split, method) of every cell."""
+    entry = config["tables"][table]
     methods = list(config["methods"]) if entry["methods"] == "all" else entry["methods"]
     return [
-        f"results/runs/{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}"
-        f"/{entry['source']}/{entry['encoder']}/{method}/{file}"
-        for split in zssar_config.expand_splits(entry["dataset"], entry["splits"])
-        for method in methods
+        (s, m)
+        for s in zssar_config.expand_splits(entry["dataset"], entry["splits"])
+        for m in methods
+    ]
+
+
+def run_of_table(table, split, method, file):
+    entry = config["tables"][table]
+    place = f"{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}/{entry['source']}/{entry['encoder']}"
+    return f"results/runs/{place}/{method}/{file}"
+
+
+def runs_of_table(wildcards):
+    return [
+        run_of_table(wildcards.table, *pair, "runs.csv")
+        for pair in pairs_of_table(wildcards.table)
+    ]
+
+
+def figures_of_table(table):
+    return [
+        f"results/figures/{table}/confusion.{split}.{method}.png"
+        for split, method in pairs_of_table(table)
     ]
 
 
@@ -111,10 +141,16 @@ def plugin(floor, name):
     return f"!{name}" if "." in name else f"{floor}.{name}"
 
 
+def names_of_dataset(wildcards):
+    """The class list of a data set: a CSV of the user's, or one that ships with the package."""
+    return zssar_config.class_names_file(
+        config["datasets"][wildcards.dataset].get("class_names", wildcards.dataset)
+    )
+
+
 def frozen_name(wildcards):
-    """The folder of prompts/frozen: that of the class list, so that data sets with one list share one text."""
-    names = config["datasets"][wildcards.dataset].get("class_names", wildcards.dataset)
-    return names.rsplit("/", 1)[-1].removesuffix(".csv")
+    """The folder of prompts/frozen is that of the class list: data sets with the same list share their texts."""
+    return os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
 
 
 def frozen_of_kind(wildcards):

@@ -13,8 +13,6 @@ rule make_table:
     benchmark:
         "logs/make_table/{table}.tsv"
     localrule: True
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -30,21 +28,20 @@ rule make_table:
 
 rule make_figure:
     input:
-        metrics=lambda w: runs_of_table(w, "metrics.json"),
+        lambda w: run_of_table(w.table, w.split, w.method, "metrics.json"),
     output:
         png=report(
-            "results/{table}.confusion.png",
+            "results/figures/{table}/confusion.{split}.{method}.png",
             caption="../report/confusion.rst",
-            category="Figures",
+            category="Confusion of unseen classes",
+            labels={"split": "{split}", "method": "{method}"},
         ),
-        pdf="results/{table}.confusion.pdf",
+        pdf="results/figures/{table}/confusion.{split}.{method}.pdf",
     log:
-        "logs/make_figure/{table}.confusion.log",
+        "logs/make_figure/{table}/confusion.{split}.{method}.log",
     benchmark:
-        "logs/make_figure/{table}.confusion.tsv"
+        "logs/make_figure/{table}/confusion.{split}.{method}.tsv"
     localrule: True
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -53,4 +50,4 @@ rule make_figure:
     params:
         code=digest("commands.make_figure"),
     shell:
-        "zssar make_figure --kind confusion --metrics {input.metrics} --output {output.png} {output.pdf} > {log} 2>&1"
+        "zssar make_figure --kind confusion --metrics {input} --output {output.png} {output.pdf} > {log} 2>&1"

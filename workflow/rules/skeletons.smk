@@ -5,8 +5,6 @@ rule simulate_recordings:
         "logs/simulate_recordings/{dataset}.log",
     benchmark:
         "logs/simulate_recordings/{dataset}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -32,8 +30,6 @@ rule preprocess_skeletons:
         "logs/preprocess_skeletons/{dataset}.log",
     benchmark:
         "logs/preprocess_skeletons/{dataset}.tsv"
-    conda:
-        "zssar"
     threads: 2
     resources:
         gpu=0,

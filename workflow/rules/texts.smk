@@ -9,8 +9,6 @@ rule describe_classes:
         "logs/describe_classes/{dataset}/{source}/{kind}.log",
     benchmark:
         "logs/describe_classes/{dataset}/{source}/{kind}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,
@@ -18,7 +16,7 @@ rule describe_classes:
         runtime=60,
         llm_calls=lambda w: int(bool(config["sources"][w.source])),
     params:
-        names=lambda w: config["datasets"][w.dataset].get("class_names", w.dataset),
+        names=names_of_dataset,
         frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
         source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
         code=digest("commands.describe_classes"),
@@ -37,8 +35,6 @@ rule encode_texts:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.log",
     benchmark:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.tsv"
-    conda:
-        "zssar"
     threads: 1
     resources:
         gpu=0,

@@ -80,8 +80,7 @@ def run_seeds(
     seen_texts, all_texts = texts.select(classes.seen), texts.select(classes.both)
     for seed in seeds:
         method = plugins.create("alignment", module, {**params, "seed": seed, "device": device})
-        if method.uses_unseen_texts:
-            method.all_texts = all_texts
+        more = {"all_texts": all_texts} if method.uses_unseen_texts else {}
         wanted = set(checkpoint_epochs(total_epochs(method), checkpoints))
         spent = {"scoring": 0.0, "epochs": 0}
 
@@ -96,7 +95,7 @@ def run_seeds(
             spent["scoring"] += time.perf_counter() - start
 
         start = time.perf_counter()
-        method.fit(train, labels, seen_texts, after_epoch=after_epoch)
+        method.fit(train, labels, seen_texts, after_epoch=after_epoch, **more)
         seconds = time.perf_counter() - start
         if spent["epochs"] != max(wanted):
             raise UserError(

@@ -1,0 +1,126 @@
+"""Global: one pooled feature against one text per class; the baseline that PURLS is compared with.
+
+Paper: Zhu et al., "Part-aware Unified Representation of Language and Skeleton for Zero-shot Action Recognition"
+    (PURLS), CVPR 2024, rows "Global" of Table 3. Not released as a class of its own.
+Idea: PURLS with a single slot. A small network projects the pooled feature into text space; matching pairs of a batch
+    are pulled together by a symmetric contrastive loss.
+Formulas: O = tanh(W2 drop(BN(silu(W1 drop(BN(x)))))); logits = s O T', s learnable and used as a factor;
+    L = CE(rows, diagonal) + CE(columns, diagonal); score(x, c) = O . t_c with t_c of unit length.
+Inputs: ``pooled`` features, or ``view="grid"``: three time bins times V nodes, each of unit length, averaged. Label
+    texts ("Original" in the paper) or ``texts=("global",)`` ("GPT-3").
+Differences: the last epoch is the result, at a constant learning rate. PURLS lowers the rate and picks its epoch by
+    the loss on seen samples of the official test part, which ``fit`` never sees; with ``holdout=0.05`` the loss on
+    training samples kept aside lowers the rate by the released rule (factor 0.1, patience 25, cooldown 3).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from zssar.alignment import inputs, layers, loops, losses
+from zssar.interfaces import AlignmentMethod
+
+SCALE = math.log(1 / 0.07)  # the released start value; never exponentiated
+TIME_BINS = 3
+
+
+class Projection(nn.Module):
+    """PURLS's projection with one slot, and its temperature (a plain factor)."""
+
+    def __init__(self, channels: int, dim: int, hidden: int, dropout: float):
+        super().__init__()
+        first, second = nn.Linear(channels, hidden), nn.Linear(hidden, dim)
+        for linear in (first, second):
+            nn.init.kaiming_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+        self.layers = nn.Sequential(
+            *(nn.BatchNorm1d(channels), nn.Dropout(dropout), first, nn.SiLU()),
+            *(nn.BatchNorm1d(hidden), nn.Dropout(dropout), second, nn.Tanh()),
+        )
+        self.scale = nn.Parameter(torch.tensor(SCALE))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)  # (n, channels) -> (n, dim)
+
+
+class Global(AlignmentMethod):
+    """``holdout``: share of each class's training samples that drives the learning rate (0: constant rate)."""
+
+    def __init__(
+        self,
+        *,
+        texts=("label",),
+        view: str = "pooled",
+        hidden: int = 1024,
+        dropout: float = 0.5,
+        holdout: float = 0.0,
+        epochs: int = 100,
+        batch_size: int = 256,
+        lr: float = 1e-4,
+        seed: int = 0,
+        device: str = "cpu",
+    ):
+        self.texts, self.view, self.hidden, self.dropout = inputs.names(texts), view, hidden, dropout
+        self.views, self.holdout, self.epochs, self.batch_size = (view,), holdout, epochs, batch_size
+        self.lr, self.seed, self.device = lr, seed, device
+        inputs.one_of(self, "view", view, ("pooled", "grid"))
+
+    def fit(self, features, labels, texts, after_epoch=None):
+        x = layers.tensor(self._pooled(features), self.device)
+        labels = inputs.labels_of(labels, len(x), texts)
+        t = layers.tensor(inputs.class_vectors(texts, self.texts), self.device)[labels]  # (n, dim): one text per sample
+        kept, held = loops.holdout_rows(labels, self.holdout, self.seed, self.device)
+        with loops.seeded(self.seed, self.device) as generator:
+            self.net_ = Projection(x.shape[1], t.shape[1], self.hidden, self.dropout).to(self.device)
+
+            def loss(rows):
+                return losses.symmetric_contrastive(self.net_.scale * self.net_(x[rows]) @ t[rows].T)
+
+            watch = loops.Watch(lambda: loss(held).item(), "min", patience=25, cooldown=3) if self.holdout else None
+            loops.train(
+                self,
+                self.net_,
+                lambda rows: loss(kept[rows]),
+                loops.adam(self.net_.parameters(), self.lr),
+                n=len(kept),
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                generator=generator,
+                after_epoch=after_epoch,
+                validate=watch,
+            )
+        return self
+
+    @torch.inference_mode()
+    def score(self, features, texts):
+        inputs.fitted(self, "net_")
+        first, last = self.net_.layers[2], self.net_.layers[6]
+        x = layers.tensor(self._pooled(features, first.in_features), self.device)
+        t = layers.tensor(inputs.class_vectors(texts, self.texts, last.out_features), self.device)
+        return (self.net_(x) @ t.T).cpu().numpy()
+
+    def state(self):
+        inputs.fitted(self, "net_")
+        return layers.module_state(self.net_)
+
+    def restore(self, state):
+        hidden, channels = state["layers.2.weight"].shape
+        net = Projection(channels, len(state["layers.6.weight"]), hidden, self.dropout)
+        self.net_ = layers.load_module(net, state).to(self.device)
+
+    def _pooled(self, features, dim: int | None = None) -> np.ndarray:
+        if self.view == "pooled":
+            return inputs.array(features, "pooled", dim=dim)
+        blocks = inputs.chunks(features, "grid", 512, ndim=4, dim=dim)
+        return np.concatenate([mean_node(block) for block in blocks])
+
+
+def mean_node(grid: np.ndarray) -> np.ndarray:
+    """(n, D, T', V) -> (n, D): time in three bins, nodes of unit length (zero nodes stay zero), averaged."""
+    bins = F.adaptive_avg_pool2d(torch.from_numpy(grid), (TIME_BINS, grid.shape[3]))
+    return F.normalize(bins, dim=1).mean((2, 3)).numpy()

@@ -1,0 +1,147 @@
+"""The training loop that gradient methods share: seeds, resident batches, fused Adam, schedules, ``after_epoch``.
+
+A method's ``fit`` builds its modules inside ``seeded``, hands a function ``batch_loss(rows) -> scalar`` to ``train``
+and is done. Nothing in the loop waits for the device: no ``.item()``, one transfer of the shuffled order per epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from zssar.errors import UserError
+from zssar.interfaces import AfterEpoch, AlignmentMethod
+from zssar.training import Progress
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[torch.Generator]:
+    """Seed torch for the block and put the caller's random state back afterwards.
+
+    Yields a CPU generator for shuffling that nothing else draws from, so that the order of samples does not depend on
+    what the layers draw. A fit is a function of its inputs and ``seed`` alone and leaves no trace in the caller's
+    random stream.
+    """
+    device = torch.device(device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+    """Fused Adam: one kernel for all parameters. ``parameters`` may be groups with their own ``weight_decay``.
+
+    Several published optimisers with the same learning rate are one optimiser with groups: Adam couples no parameters.
+    """
+    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[torch.Tensor]:
+    """One shuffled pass over n rows; a last batch of one sample is left out (batch norm, in-batch losses)."""
+    for rows in torch.randperm(n, generator=generator).to(device).split(size):
+        if len(rows) > 1 or n == 1:
+            yield rows
+
+
+def train(
+    method: AlignmentMethod,
+    module: nn.Module,
+    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    *,
+    n: int,
+    epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+    after_epoch: AfterEpoch | None = None,
+    schedule: Callable[[int], float] | None = None,
+    validate: Callable[[], tuple[float, bool]] | None = None,
+) -> None:
+    """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
+
+    batch_loss: rows (B,), on the module's device, to a scalar. schedule: epoch (from 0) to a factor of each group's
+    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns (factor of the learning
+    rate, stop). ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it draws from
+    torch's global random stream does not reach the training.
+    """
+    device = next(module.parameters()).device
+    base = [group["lr"] for group in optimizer.param_groups]
+    progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
+    factor = 1.0
+    for epoch in range(epochs):
+        module.train()
+        for group, lr in zip(optimizer.param_groups, base):
+            group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
+        for rows in batches(n, batch_size, generator, device):
+            step(optimizer, batch_loss(rows))
+        module.eval()
+        stop = False
+        if validate:
+            with torch.no_grad():
+                factor, stop = validate()
+        progress.step()
+        report(method, epoch + 1, after_epoch, device)
+        if stop:
+            break
+
+
+def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    """One update of the parameters."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+def report(method: AlignmentMethod, epoch: int, after_epoch: AfterEpoch | None, device="cpu") -> None:
+    """Call ``after_epoch`` behind a fence: the random state that training sees next is the one before the call."""
+    if after_epoch is not None:
+        device = torch.device(device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            after_epoch(method, epoch)
+
+
+def holdout_rows(labels: np.ndarray, share: float, seed: int, device="cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    """(training rows, held-out rows): ``share`` of each class's samples, none of a class that has only one.
+
+    Raises UserError if the share is not in [0, 1) or leaves nothing to hold out.
+    """
+    if not 0 <= share < 1:
+        raise UserError(f"holdout={share}: give the share of the training samples to keep aside, 0 <= holdout < 1")
+    generator = np.random.default_rng(seed)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels) if share > 0 else ():
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        held[rows[: min(len(rows) - 1, max(1, round(share * len(rows))))]] = True
+    if share > 0 and not held.any():
+        raise UserError(f"holdout={share}: no class has two training samples to keep one aside; set holdout to 0")
+    kept, held = (torch.as_tensor(np.flatnonzero(part), device=device) for part in (~held, held))
+    return kept, held
+
+
+class Watch:
+    """``validate`` of ``train``: lowers the learning rate, and may stop, when a criterion on held-out samples stalls.
+
+    criterion: () -> float on seen-class samples kept out of training, never on unseen ones. The rule is that of
+    ReduceLROnPlateau: factor 0.1 after ``patience`` epochs without improvement (relative 1e-4), then ``cooldown``
+    epochs of rest. ``stop_after`` epochs without improvement end the training (0: never).
+    """
+
+    def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int, stop_after: int = 0):
+        self.criterion, self.stop_after, self.sign = criterion, stop_after, 1.0 if mode == "max" else -1.0
+        self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.holder, mode=mode, factor=0.1, patience=patience, cooldown=cooldown
+        )
+        self.best, self.stale = -float("inf"), 0
+
+    def __call__(self) -> tuple[float, bool]:
+        value = float(self.criterion())
+        self.plateau.step(value)
+        improved = self.sign * value > self.best
+        self.best = max(self.best, self.sign * value)
+        self.stale = 0 if improved else self.stale + 1
+        return self.holder.param_groups[0]["lr"], bool(self.stop_after) and self.stale >= self.stop_after

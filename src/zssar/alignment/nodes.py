@@ -1,0 +1,57 @@
+"""Nodes of a feature grid: the positions in time and joints that attention reads from.
+
+Grids (n, D, T', V) are float16 on disk and may be larger than memory; they are read by rows, and what is kept stays
+float16.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from zssar.alignment import inputs
+from zssar.errors import UserError
+from zssar.interfaces import Features
+
+READ = 2**27  # bytes of grid, as float32, in memory at a time
+
+
+def grid_shape(features: Features, dim: int | None = None) -> tuple[int, int, int]:
+    """D, T', V of the view ``grid``, read from its first row and checked as in ``inputs.array``."""
+    return inputs.array(features, "grid", np.arange(1), 4, dim).shape[1:]
+
+
+def read_rows(features: Features) -> int:
+    """How many rows of the grid to read at a time."""
+    return max(1, READ // (4 * math.prod(grid_shape(features))))
+
+
+def segments(length: int, count: int) -> list[slice]:
+    """``count`` consecutive segments of nearly equal length. Raises UserError if there are fewer steps than that."""
+    if length < count:
+        raise UserError(
+            f"{length} time steps cannot be cut into {count} segments; use longer windows or fewer segments"
+        )
+    bounds = [i * length // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds)]
+
+
+def unit_nodes(features: Features, bins: int, device, dim: int | None = None) -> torch.Tensor:
+    """float16 (n, bins * V, D) on the device: time averaged to ``bins``, every node of unit length (zeros stay zero).
+
+    PURLS, section 3.3. A clip's node set does not depend on the other clips.
+    """
+    d, t, v = grid_shape(features, dim)
+    times, start = segments(t, bins), 0
+    nodes = torch.empty(len(features), bins * v, d, dtype=torch.float16, device=device)
+    for grid in inputs.chunks(features, "grid", read_rows(features), 4, dim):
+        block = torch.as_tensor(grid, device=device)
+        block = torch.stack([block[:, :, part].mean(2) for part in times], 1)  # (rows, bins, D, V)
+        block = F.normalize(block.transpose(2, 3).flatten(1, 2), dim=-1)
+        nodes[start : start + len(block)] = block.half()
+        start += len(block)
+    return nodes

@@ -1,0 +1,121 @@
+"""What the sentence-transformers encoders share: a quick offline import, loading, batching, a hash of the weights."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zssar.encoders import no_torchvision
+from zssar.errors import UserError
+from zssar.training import Progress
+
+
+@contextlib.contextmanager
+def offline_hub() -> Iterator[None]:
+    """No call to the model hub inside the block: as if HF_HUB_OFFLINE were set, also when the hub's client has already
+    read its environment."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def may_download() -> bool:
+    """False where the user has set HF_HUB_OFFLINE."""
+    from huggingface_hub import constants
+
+    return not constants.HF_HUB_OFFLINE
+
+
+def sentence_transformers() -> Any:
+    """The library. Importing it creates hundreds of thousands of objects: without garbage collection it takes a fifth
+    less time, and that time is spent once in every encoding job."""
+    no_torchvision.refuse_broken()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import sentence_transformers as library
+    finally:
+        if collecting:
+            gc.enable()
+    return library
+
+
+def load(model: str, device: str, precision: str = "fp32", offline: bool = False) -> Any:
+    """A SentenceTransformer by folder or hub name, in evaluation mode.
+
+    A hub name is looked for in the local cache first; only if it is not there, and ``offline`` and the environment
+    allow it, is it downloaded. Raises UserError, with the two ways out, if the weights cannot be had.
+    """
+    import torch
+
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if precision not in dtypes:
+        raise UserError(f"precision {precision!r} of a text encoder: choose fp32 or bf16")
+    with offline_hub():
+        library = sentence_transformers()
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        options = {"device": device, "model_kwargs": {"dtype": dtypes[precision]}}
+        try:
+            return library.SentenceTransformer(model, local_files_only=True, **options)
+        except (OSError, ValueError) as error:
+            if Path(model).exists():
+                raise UserError(f"{model} holds no sentence-transformers model that can be read: {error}") from None
+    if not offline and may_download():
+        try:
+            return library.SentenceTransformer(model, **options)
+        except (OSError, ValueError):
+            pass
+    raise missing_weights(f"sentence-transformers model {model!r}", "model")
+
+
+def missing_weights(what: str, key: str, cache: str | None = None) -> UserError:
+    """The one message for weights that are neither on this machine nor to be had from the hub."""
+    from huggingface_hub import constants
+
+    return UserError(
+        f"{what}: no such folder, nothing in the cache {cache or constants.HF_HUB_CACHE}, and the model hub was not reached or "
+        "does not know it. Two ways out: fetch it on a machine with network access and copy that cache here (set "
+        f"HF_HOME to move it), or put the files anywhere and give their path as `{key}:` of the encoder in config.yaml."
+    )
+
+
+def encode_sorted(
+    texts: Sequence[str], encode: Callable[[list[str]], np.ndarray], batch_size: int, what: str
+) -> np.ndarray:
+    """``encode`` over batches of texts of similar length (little padding), the result in the order given."""
+    if not texts:
+        raise ValueError("no texts to encode")
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    progress = Progress(what, len(texts), "texts") if len(texts) > 4 * batch_size else None  # short work is silent
+    parts = []
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        parts.append(encode([texts[i] for i in rows]))
+        if progress:
+            progress.step(len(rows))
+    result = np.empty((len(texts), *parts[0].shape[1:]), np.float32)
+    result[order] = np.concatenate(parts)
+    return result
+
+
+def weights_digest(module: Any) -> str:
+    """SHA-256 over names and bytes of all parameters and buffers: identifies weights wherever they were stored."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()

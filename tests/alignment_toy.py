@@ -1,0 +1,128 @@
+"""A small problem that an alignment method must solve: texts generate features, unseen classes included.
+
+Each class has hidden traits for every body part and phase. Texts are a fixed linear image of traits, features a fixed
+rectified linear image of the same traits plus noise per sample, so a method that learns anything transfers. All views
+come from one grid (n, D, T', V), all kinds of texts from the traits they describe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zssar.interfaces import ClassTexts, Features
+from zssar.skeleton.layouts import layout
+
+UNITS = {
+    "label": ("label",),
+    "description": ("description",),
+    "context": ("context",),
+    "action_definition": ("definition",),
+    "motion_description": ("motion",),
+    "global": ("global",),
+    "parts_purls": ("head", "hands", "torso", "legs"),
+    "parts2": ("upper", "lower"),
+    "parts4": ("head", "hand_arm", "hip", "leg_foot"),
+    "parts6": ("head", "hand", "arm", "hip", "leg", "foot"),
+    "phases": ("start", "middle", "end"),
+    "verb_noun": ("verb", "noun"),
+}
+VIEWS = ("pooled", "parts2", "parts4", "parts6", "parts_purls", "phases", "grid", "seen_logits")
+TRAITS, CHANNELS, TEXT_DIM, TIME = 5, 24, 32, 6
+SEEN, UNSEEN, PER_CLASS = 20, 4, 12
+CHANCE = 1 / UNSEEN
+
+# Constructor arguments with which a method solves the toy in about a second: fewer or faster steps than the paper's, on
+# the paper's architecture. A method without an entry must solve it with its defaults.
+PARAMS: dict[str, dict] = {
+    "devise": {"epochs": 60, "lr": 3e-3},
+    "dvta": {"epochs": 30, "lr": 1e-3, "warmup": 3},
+    "global_": {"epochs": 60, "batch_size": 64, "lr": 1e-3, "hidden": 128},
+    "purls": {"epochs": 40, "batch_size": 64, "lr": 1e-3, "hidden": 128},
+}
+# For promises that do not ask a method to be good; used where a method takes the argument, on top of PARAMS.
+QUICK = {"epochs": 3, "cycles": 2, "steps_per_cycle": 30, "classifier_steps": 20, "draws": 20}
+
+
+@dataclass(frozen=True)
+class Toy:
+    """All samples of all classes; ``labels`` index ``texts.names``; the last ``UNSEEN`` classes are unseen."""
+
+    features: Features
+    labels: np.ndarray
+    texts: ClassTexts
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        return self.texts.names[:SEEN]
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        return self.texts.names[SEEN:]
+
+    def samples(self, names) -> tuple[Features, np.ndarray]:
+        """(features, labels as indices into ``names``) of the named classes."""
+        at = [self.texts.names.index(name) for name in names]
+        rows = np.flatnonzero(np.isin(self.labels, at))
+        return self.features.select(rows), np.array([at.index(label) for label in self.labels[rows]])
+
+
+def toy(seed: int = 0) -> Toy:
+    """The problem of one seed; different seeds share nothing."""
+    rng = np.random.default_rng(seed)
+    classes, skeleton = SEEN + UNSEEN, layout("kinect25")
+    parts = skeleton.parts("parts6")
+    common = rng.normal(size=(classes, 1, 1, TRAITS))
+    own = rng.normal(size=(classes, len(parts), 3, TRAITS))
+    traits = common + 0.35 * own  # (K, part, phase, trait)
+    labels = np.repeat(np.arange(classes), PER_CLASS)
+    grid = _grid(rng, traits[labels], parts, len(skeleton))
+    names = tuple(f"action {i:02d}" for i in range(classes))
+    return Toy(
+        Features(_views(grid, skeleton, labels), "kinect25"), labels, ClassTexts(names, _texts(rng, traits), UNITS)
+    )
+
+
+def _grid(rng, traits, parts, joints) -> np.ndarray:
+    part_of = np.zeros(joints, int)
+    for p, members in enumerate(parts.values()):
+        part_of[list(members)] = p
+    image = rng.normal(size=(TRAITS, CHANNELS)) / np.sqrt(TRAITS)
+    at = traits[:, part_of][:, :, np.repeat(np.arange(3), TIME // 3)]  # (n, V, T', trait)
+    person = 0.15 * rng.normal(size=(len(at), 1, 1, TRAITS))
+    maps = 1.0 + (at + person) @ image + 0.3 * rng.normal(size=(*at.shape[:3], CHANNELS))
+    return np.maximum(maps, 0).transpose(0, 3, 2, 1).astype(np.float32)  # (n, D, T', V)
+
+
+def _views(grid, skeleton, labels) -> dict[str, np.ndarray]:
+    def part_view(grouping):
+        parts = skeleton.parts(grouping).values()
+        return np.stack([grid[..., list(members)].mean((2, 3)) for members in parts], 1)
+
+    phases = grid.mean(3).reshape(len(grid), CHANNELS, 3, -1).mean(3).swapaxes(1, 2)
+    pooled = grid.mean((2, 3))
+    centres = np.stack([pooled[labels == c].mean(0) for c in range(SEEN)])
+    logits = -((pooled[:, None] - centres) ** 2).sum(2)
+    parts = {grouping: part_view(grouping) for grouping in ("parts2", "parts4", "parts6", "parts_purls")}
+    return {"pooled": pooled, **parts, "phases": phases, "grid": grid.astype(np.float16), "seen_logits": logits}
+
+
+def _texts(rng, traits) -> dict[str, np.ndarray]:
+    words = rng.normal(size=(TRAITS, TEXT_DIM))
+    offset = 0.5 * rng.normal(size=TEXT_DIM)  # what all sentences share
+    merged = {"head": (0,), "hand": (1,), "hands": (1,), "arm": (2,), "hip": (3,), "torso": (3,), "leg": (4,)}
+    merged |= {"foot": (5,), "legs": (4, 5), "hand_arm": (1, 2), "leg_foot": (4, 5)}
+    merged |= {"upper": (0, 1, 2), "lower": (3, 4, 5)}
+    phase = {"start": 0, "middle": 1, "end": 2}
+    texts = {}
+    for kind, units in UNITS.items():
+        rows = []
+        for unit in units:
+            if unit in phase:
+                told = traits[:, :, phase[unit]].mean(1)
+            else:
+                told = traits[:, list(merged.get(unit, range(6)))].mean((1, 2))
+            rows.append(told @ words + offset + 0.1 * rng.normal(size=(len(traits), TEXT_DIM)))
+        texts[kind] = np.stack(rows, 1).astype(np.float32)
+    return texts

@@ -72,8 +72,11 @@ def extract(
     meta = {"sample_id": data.sample_id, **data.meta}
     split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
     strangers = sorted(set(split.seen) - set(card.seen))
-    if strangers:
-        raise UserError(f"{weights_file} (split {card.split}) was not trained on the seen classes {strangers}")
+    if strangers or (card.split == split.name and card.seen != list(split.seen)):
+        raise UserError(
+            f"{weights_file} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
+            "the split was changed since. Delete the weights and run Snakemake again."
+        )
     attrs = {
         "dataset": data.attrs["dataset"],
         "split": split.name,

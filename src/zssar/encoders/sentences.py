@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,23 @@ def offline_hub() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def may_download() -> bool:
-    """False where the user has set HF_HUB_OFFLINE."""
+def hub_answers(patience: float = 5.0) -> bool:
+    """May and can the model hub be asked? Found out by one connection: the hub's client would retry for 45 seconds.
+
+    False where HF_HUB_OFFLINE is set; behind a proxy the client is left to find out.
+    """
     from huggingface_hub import constants
 
-    return not constants.HF_HUB_OFFLINE
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():
+        return True
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), timeout=patience):
+            return True
+    except OSError:
+        return False
 
 
 def sentence_transformers() -> Any:
@@ -72,7 +87,7 @@ def load(model: str, device: str, precision: str = "fp32", offline: bool = False
         except (OSError, ValueError) as error:
             if Path(model).exists():
                 raise UserError(f"{model} holds no sentence-transformers model that can be read: {error}") from None
-    if not offline and may_download():
+    if not offline and hub_answers():
         try:
             return library.SentenceTransformer(model, **options)
         except (OSError, ValueError):
@@ -85,9 +100,9 @@ def missing_weights(what: str, key: str, cache: str | None = None) -> UserError:
     from huggingface_hub import constants
 
     return UserError(
-        f"{what}: no such folder, nothing in the cache {cache or constants.HF_HUB_CACHE}, and the model hub was not reached or "
-        "does not know it. Two ways out: fetch it on a machine with network access and copy that cache here (set "
-        f"HF_HOME to move it), or put the files anywhere and give their path as `{key}:` of the encoder in config.yaml."
+        f"{what}: no such folder, nothing in the cache {cache or constants.HF_HUB_CACHE}, and the model hub was "
+        "not reached or does not know it. Two ways out: fetch it on a machine with network access and copy that cache "
+        f"here (HF_HOME moves it), or put the files anywhere and give their path as `{key}:` of the encoder."
     )
 
 

@@ -63,6 +63,38 @@ class ClipText(TextEncoder):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return sentences.encode_sorted(texts, self._batch, self.batch_size, self.name)
 
+    def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """float32 (n, length + 1, width): the first states after the last layer norm, then that of the end of text.
+
+        Nothing is projected. States of padding are what the tower makes of it, as in the papers that use them (TDSM).
+        """
+        import torch
+
+        context = self.tokenizer(["a"]).shape[1]
+        if length > context:
+            raise UserError(f"encoder clip: {self.name} reads {context} tokens, {length} were asked for")
+        tower = getattr(self.model, "text", self.model)
+        if getattr(self.model, "text_pool_type", getattr(tower, "pool_type", None)) != "argmax":
+            raise UserError(f"encoder clip: token states of {self.name} are not known: it marks no end of text")
+        states: list[Any] = []
+        norm = next(module for name, module in self.model.named_modules() if name.split(".")[-1] == "ln_final")
+        handle = norm.register_forward_hook(lambda module, inputs, output: states.append(output))
+
+        def batch(some: list[str]) -> np.ndarray:
+            states.clear()
+            with torch.inference_mode():
+                tokens = self.tokenizer(some).to(self.device)
+                self.model.encode_text(tokens)
+                at_end = states[0][
+                    torch.arange(len(some)), tokens.argmax(dim=-1)
+                ]  # the end token has the highest number
+                return torch.cat([states[0][:, :length], at_end[:, None]], dim=1).float().cpu().numpy()
+
+        try:
+            return sentences.encode_sorted(texts, batch, self.batch_size, self.name)
+        finally:
+            handle.remove()
+
     def _batch(self, texts: list[str]) -> np.ndarray:
         import torch
 

@@ -125,6 +125,23 @@ def encode_sorted(
     return result
 
 
+def token_states(model: Any, texts: Sequence[str], length: int, batch_size: int, what: str) -> np.ndarray:
+    """float32 (n, length + 1, width): the last states of each text's tokens, cut at ``length`` or padded with zeros,
+    then its sentence vector."""
+
+    def batch(some: list[str]) -> np.ndarray:
+        options = {"batch_size": batch_size, "show_progress_bar": False}
+        states = model.encode(some, output_value="token_embeddings", **options)
+        pooled = model.encode(some, **options)
+        result = np.zeros((len(some), length + 1, pooled.shape[1]), np.float32)
+        for row, state in zip(result, states, strict=True):
+            row[: min(length, len(state))] = state[:length].float().cpu().numpy()
+        result[:, -1] = pooled
+        return result
+
+    return encode_sorted(texts, batch, batch_size, what)
+
+
 def weights_digest(module: Any) -> str:
     """SHA-256 over names and bytes of all parameters and buffers: identifies weights wherever they were stored."""
     import torch

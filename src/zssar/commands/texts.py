@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
 def _report(args: argparse.Namespace) -> None:
     from zssar.reporting.texts import write_report
 
-    titles = args.titles or [" ".join((*path.parts[-3:-1], path.stem)) for path in args.texts]
+    titles = args.titles or [" ".join((*path.parts[-4:-1], path.stem)) for path in args.texts]
     if len(titles) != len(args.texts) or len(set(titles)) != len(titles):
         raise UserError(f"--titles must name each of the {len(args.texts)} text files once, found {titles}")
     write_report(dict(zip(titles, args.texts, strict=True)), args.output, args.pairs)

@@ -1,8 +1,7 @@
 """Embeddings somebody computed elsewhere, one .npy file per description kind: rows are classes in class order.
 
 For published features (MSF-GZSSAR ships CLIP vectors of labels, action and motion descriptions) and for encoders that
-cannot run here. Nothing is encoded and nothing normalised; only the classes of the description file are looked at, not its
-words.
+cannot run here. Nothing is encoded and nothing normalised; the description file only says which classes there are.
 """
 
 from __future__ import annotations

@@ -120,8 +120,10 @@ def heat_map(texts: TextSet) -> bytes:
 
 
 def write_report(paths: Mapping[str, Path], folder: Path, pairs: int = 10) -> None:
-    """Write into ``folder``: texts.html (a fragment with its pictures inside), pairs.csv, separability.csv and a PNG per
-    text set. paths: title -> text file."""
+    """Write into ``folder``: texts.html (a fragment, pictures inside), pairs.csv, separability.csv and a PNG per set.
+
+    paths: title -> text file. pairs: how many nearest pairs to list per set.
+    """
     sets = [read_text_set(path, title) for title, path in paths.items()]
     scores, tables = summary(sets), [nearest_pairs(texts, pairs) for texts in sets]
     images = [heat_map(texts) for texts in sets]
@@ -143,9 +145,9 @@ def _fragment(
     parts = [
         '<section class="texts">',
         "<h2>What the texts tell apart</h2>",
-        "<p>Cosine similarity of class texts, averaged over the units of a kind. Separability is the mean distance to the "
-        "nearest class over the mean distance of all pairs: 0 where every class has a twin, 1 where all are equally far "
-        "apart.</p>",
+        "<p>Cosine similarity of class texts, averaged over the units of a kind. Separability is the mean distance to "
+        "the nearest class over the mean distance of all pairs: 0 where every class has a twin, 1 where all are "
+        "equally far apart.</p>",
         scores.to_html(index=False, float_format=lambda value: f"{value:.3f}", border=0),
     ]
     for texts, table, image in zip(sets, tables, images, strict=True):

@@ -72,9 +72,9 @@ def _plain(text: str) -> str:
 
 
 def stamp(kind: Kind, path: Path, names: Sequence[str], everything: bool = False) -> int:
-    """Write the question's hash into the lines that have none; with ``everything``, into all. Returns how many changed.
+    """Write the question's hash into lines that have none; with ``everything``, into all. Returns how many changed.
 
-    Only the hash is changed. ``everything`` says: I have read the answers and they fit the question as it is worded now.
+    Only the hash is changed. ``everything`` says: I have read the answers and they fit the question as worded now.
     """
     lines = in_class_order(path, read_answers(path), names)
     stamped = [

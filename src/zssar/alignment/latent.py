@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 STEPS, DRAWS, RATE = 300, 500, 1e-3  # released values
 
+CACHE = 400_000  # logits worked on at once on a CPU
+
 
 @dataclass(frozen=True)
 class Gaussians:
@@ -99,7 +101,7 @@ def fit_softmax(basis, directions, weight, steps: int, lr: float, final_relu: bo
     optimizer = torch.optim.Adam([weight, bias], lr=lr, fused=True)
     averaging = (basis.transpose(1, 2) / (k * count)).contiguous()
     moments = basis.new_empty(k, rank, k)
-    size = max(1, (400_000 if basis.device.type == "cpu" else 50_000_000) // (k * count))
+    size = max(1, (CACHE if basis.device.type == "cpu" else 128 * CACHE) // (k * count))
     blocks = [(start, min(start + size, k)) for start in range(0, k, size)]
     logits, excess = basis.new_empty(2, min(size, k), count, k)
     for _ in range(steps):

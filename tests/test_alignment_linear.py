@@ -149,7 +149,7 @@ def run(epochs=3, n=10, size=4, **more):
 
 def test_every_epoch_passes_once_over_all_rows_in_a_new_order():
     _, seen, module = run()
-    epochs = [sum(seen[3 * e : 3 * e + 3], []) for e in range(3)]
+    epochs = [[row for batch in seen[3 * e : 3 * e + 3] for row in batch] for e in range(3)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 3
     assert epochs[0] != epochs[1]
     assert not module.training

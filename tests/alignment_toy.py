@@ -40,6 +40,8 @@ PARAMS: dict[str, dict] = {
     "dvta": {"epochs": 30, "lr": 1e-3, "warmup": 3},
     "global_": {"epochs": 60, "batch_size": 64, "lr": 1e-3, "hidden": 128},
     "purls": {"epochs": 40, "batch_size": 64, "lr": 1e-3, "hidden": 128},
+    "smie": {"epochs": 60, "lr": 3e-4, "warmup": 3},
+    "star": {"epochs": 12, "lr": 0.05, "width": 64, "attributes": 32, "text_width": 64, "decay": (8,)},
 }
 # For promises that do not ask a method to be good; used where a method takes the argument, on top of PARAMS.
 QUICK = {"epochs": 3, "cycles": 2, "steps_per_cycle": 30, "classifier_steps": 20, "draws": 20}

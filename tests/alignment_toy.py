@@ -46,6 +46,8 @@ PARAMS: dict[str, dict] = {
     "purls": {"epochs": 40, "batch_size": 64, "lr": 1e-3, "hidden": 128},
     "relation_net": {"epochs": 60, "batch_size": 32, "lr": 3e-3, "hidden": 128},
     "revise": {"epochs": 100, "lr": 3e-3, "hidden": 128},
+    "smie": {"epochs": 60, "lr": 3e-4, "warmup": 3},
+    "star": {"epochs": 12, "lr": 0.05, "width": 64, "attributes": 32, "text_width": 64, "decay": (8,)},
     "synse": {"cycles": 2, "steps_per_cycle": 300, "lr": 2e-3, "latent": 30, "final_relu": False},
 }
 # For promises that do not ask a method to be good; used where a method takes the argument, on top of PARAMS.

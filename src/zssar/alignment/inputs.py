@@ -102,6 +102,13 @@ def class_vectors(texts: ClassTexts, kinds: Sequence[str], dim: int | None = Non
     return layers.class_vectors(texts, kinds)
 
 
+def same_dimension(kinds: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+    """Raise UserError naming the kinds unless all arrays (..., dim) come from encoders of one width."""
+    dims = {kind: array.shape[-1] for kind, array in zip(kinds, arrays)}
+    if len(set(dims.values())) != 1:
+        raise UserError(f"text kinds differ in their dimensions: {dims}. Encode all kinds with one text encoder.")
+
+
 def fitted(method: object, *attributes: str) -> None:
     """Raise UserError if ``fit`` or ``restore`` has not set the attributes yet."""
     if not all(hasattr(method, name) for name in attributes):

@@ -142,7 +142,8 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
     pooled = any(c.draws > 1 for row in table.cells for g in row.values() for c in g.values())
     over = "seeds (for a family of splits: over class draws, seeds averaged first)" if pooled else "seeds"
     notes = [
-        f"Percent, mean ± standard deviation over {over}. Bold: highest mean. {'; '.join(fixed)}.".replace(" .", "."),
+        f"Percent, mean ± standard deviation over {over}. Bold: highest mean."
+        + (f" The same in every row: {', '.join(fixed)}." if fixed else ""),
         "Main numbers: epoch chosen on validation splits cut from the seen classes; the last epoch where a method has "
         "nothing to choose or there is no validation split. GZSL: calibrated stacking with a factor fitted on the same "
         "validation splits; S and U are accuracies on samples of seen and unseen classes, H their harmonic mean, "

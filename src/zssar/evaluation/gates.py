@@ -9,6 +9,7 @@ in fitting and in applying. What differs from the published procedure, and why:
 - Both groups carry the same weight, and balanced accuracy is maximised; published code balances by dropping samples.
 - T and threshold are judged on out-of-fold probabilities of a five-fold split, not on one random fifth.
 - Ties go to the threshold nearest 0.5 and then to the lowest T, so that small validation sets give no extreme gate.
+- Features are standardised with the validation samples' mean and deviation, so that C = 1 means the same everywhere.
 - p is the softmax of the scores of the unseen classes over the model's spread (see calibration): methods here return
   scores of any scale, not probabilities.
 - k is the smallest number of unseen classes among the splits, so that features of all splits have the same length.
@@ -19,7 +20,7 @@ r > theta. Theta is fitted like a calibration factor (-r takes the place of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,15 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from zssar.errors import UserError
-from zssar.evaluation.calibration import Duel, spread
+from zssar.errors import UserError, unknown
+from zssar.evaluation.calibration import Duel, fit_factor, spread
+from zssar.evaluation.protocols import Outcome, gzsl_counts, gzsl_values, match_epoch, sent_to_unseen
 from zssar.evaluation.trials import Trial
 from zssar.storage import open_features
 
 TEMPERATURES = tuple(range(1, 10))
+GATES = ("classifier", "ratio")
+SETTINGS = {"classifier": "gzsl_gate", "ratio": "gzsl_ratio"}
 THRESHOLDS = tuple(round(0.25 + 0.01 * i, 2) for i in range(50))
 
 
@@ -157,3 +161,59 @@ def ratio_duel(trial: Trial, seed: int, epoch: int) -> Duel:
     best_seen, best_unseen = errors[:, seen].min(axis=1), errors[:, unseen].min(axis=1)
     answers = seen[errors[:, seen].argmin(axis=1)], unseen[errors[:, unseen].argmin(axis=1)]
     return Duel(*answers, -best_seen / best_unseen, 1.0)
+
+
+# --- as outcomes beside calibrated stacking --------------------------------------------------------------------------
+
+
+def gate_outcomes(
+    kinds: Sequence[str],
+    trial: Trial,
+    validations: Sequence[Trial],
+    stacked: Sequence[Outcome],
+    logits: Mapping[str, np.ndarray] | None = None,
+) -> list[Outcome]:
+    """For every gzsl outcome last or validated in ``stacked`` one more per gate, at the same epoch.
+
+    Settings are ``gzsl_gate`` and ``gzsl_ratio``. logits: score file -> logits from ``read_logits``, of the trial and
+    of every validation; needed by the classifier gate. Raises UserError without a validation split.
+    """
+    for kind in kinds:
+        if kind not in GATES:
+            raise unknown("gate", kind, GATES, "gates")
+    if kinds and not validations:
+        raise UserError("a gate is fitted on validation splits; give --val-scores or leave `gates` out")
+    if "classifier" in kinds and not all(str(t.scores.path) in (logits or {}) for t in (trial, *validations)):
+        raise UserError("the classifier gate needs --logits and one --val-logits file per validation split")
+    make = {
+        "classifier": lambda o: _classifier_outcome(trial, validations, o.seed, o.epoch, logits or {}),
+        "ratio": lambda o: _ratio_outcome(trial, validations, o.seed, o.epoch),
+    }
+    outcomes = []
+    for kind in kinds:
+        for outcome in stacked:
+            if outcome.setting == "gzsl" and outcome.selection != "oracle":
+                values, predicted, details = make[kind](outcome)
+                details["sent_to_unseen"] = sent_to_unseen(trial, predicted)
+                counts = {name: gzsl_counts(trial)[name] for name in values}
+                place = (outcome.seed, SETTINGS[kind], outcome.selection)
+                outcomes.append(Outcome(*place, values, counts, outcome.epoch, predicted, details))
+    return outcomes
+
+
+def _classifier_outcome(trial: Trial, validations: Sequence[Trial], seed: int, epoch: int, logits):
+    found = [evidence(v, seed, match_epoch(v, trial, seed, epoch), logits[str(v.scores.path)]) for v in validations]
+    gate = fit_gate(found, [~v.seen_sample for v in validations], len(trial.unseen))
+    here = evidence(trial, seed, epoch, logits[str(trial.scores.path)])
+    predicted = gate.answers(here)
+    details = {"temperature": gate.temperature, "threshold": gate.threshold, "validation_gate_accuracy": gate.quality}
+    return gzsl_values(trial, predicted), predicted, details
+
+
+def _ratio_outcome(trial: Trial, validations: Sequence[Trial], seed: int, epoch: int):
+    curves = [v.curve(ratio_duel(v, seed, match_epoch(v, trial, seed, epoch))) for v in validations]
+    factor, fight = fit_factor(curves), ratio_duel(trial, seed, epoch)
+    predicted = fight.answers(factor.gamma)
+    values = {**gzsl_values(trial, predicted), "ausuc": trial.curve(fight).area}
+    details = {"theta": -factor.gamma, "validation_harmonic": factor.harmonic, "informed": factor.informed}
+    return values, predicted, details

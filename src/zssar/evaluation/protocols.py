@@ -79,9 +79,8 @@ def _evaluate_seed(trial: Trial, validations: Sequence[Trial], seed: int, scale:
     chosen["oracle"] = epochs[int(np.argmax(test_curve))]
     outcomes = [_zsl(trial, seed, selection, epoch, answers[epoch]) for selection, epoch in chosen.items()]
     for outcome in outcomes:
-        outcome.details["test_top1_by_epoch"] = dict(zip(epochs, test_curve))
         if outcome.selection == "oracle":
-            outcome.details["looks"] = len(epochs)
+            outcome.details |= {"looks": len(epochs), "test_top1_by_epoch": dict(zip(epochs, test_curve))}
         if outcome.selection == "validated":
             outcome.details["validation_top1_by_epoch"] = dict(zip(epochs, validation_curve))
     if trial.seen_sample.any():
@@ -157,12 +156,12 @@ def _gzsl(trial: Trial, seed: int, selection: str, epoch: int, factor: Factor | 
         predicted = fight.answers(factor.gamma)
         values |= gzsl_values(trial, predicted)
         details |= {"gamma": factor.gamma, "validation_harmonic": factor.harmonic, "informed": factor.informed}
-        details["sent_to_unseen"] = _sent_to_unseen(trial, predicted)
+        details["sent_to_unseen"] = sent_to_unseen(trial, predicted)
     counts = {name: count for name, count in gzsl_counts(trial).items() if name in values}
     return Outcome(seed, "gzsl", selection, values, counts, epoch, predicted, details)
 
 
-def _sent_to_unseen(trial: Trial, predicted: np.ndarray) -> dict[str, float]:
+def sent_to_unseen(trial: Trial, predicted: np.ndarray) -> dict[str, float]:
     """Share of the samples of either group that are answered with an unseen class."""
     sent, seen = ~trial.seen[predicted], trial.seen_sample
     return {"seen_samples": float(sent[seen].mean()), "unseen_samples": float(sent[~seen].mean())}

@@ -1,4 +1,4 @@
-"""How far a difference can be trusted: clustered bootstrap, paired permutation, signed ranks over draws, critical ranks.
+"""How far a difference can be trusted: clustered bootstrap, paired permutation, signed ranks, average ranks.
 
 Samples of one subject, and samples of one class, are not independent: whole classes flip at once. Intervals therefore
 resample subjects, classes, or both. The two-way interval multiplies the weights of a resample of subjects and a
@@ -21,6 +21,11 @@ from zssar.evaluation.metrics import harmonic
 CLUSTERS = ("subject", "class", "both")
 
 
+def usable_clusters(subject: np.ndarray) -> tuple[str, ...]:
+    """The ways of clustering that make sense: with a single (or unknown) subject only classes can be resampled."""
+    return CLUSTERS if len(np.unique(subject)) > 1 else ("class",)
+
+
 @dataclass(frozen=True)
 class Interval:
     """A value and the percentile interval of its bootstrap distribution, as fractions. error: standard error."""
@@ -33,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Tally:
-    """Right answers and samples by subject and class: ``right`` and ``count`` (S, C). Right may be a mean over seeds."""
+    """Right answers and samples by subject and class: ``right`` and ``count`` (S, C). Right may be a seed mean."""
 
     right: np.ndarray
     count: np.ndarray

@@ -101,6 +101,26 @@ def cell(runs: pd.DataFrame, setting: str, metric: str, selection: str) -> Cell 
     return Cell(float(means.mean()), float(spread), int(by_draw.size().min()), draws, selection)
 
 
+def row_labels(runs: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd.Series:
+    """What a line's row is called in one string: the method, and in brackets whatever factor varies in the file."""
+    varying = [f for f in FACTORS if runs[f].nunique() > 1]
+    label = runs["method"].map(lambda m: (names or {}).get(m, m))
+    if not varying:
+        return label
+    return label + " (" + runs[varying].agg(", ".join, axis=1) + ")"
+
+
+def by_split(runs: pd.DataFrame, setting: str, metric: str, selection: str, names=None) -> pd.DataFrame:
+    """Cell means, rows as ``row_labels``, columns ``dataset/split`` (draws apart); NaN where a method has no line."""
+    labels, splits = row_labels(runs, names), runs["dataset"] + "/" + runs["split"]
+    values: dict[tuple[str, str], float] = {}
+    for (label, split), lines in runs.groupby([labels, splits]):
+        found = cell(lines, setting, metric, selection)
+        values[label, split] = found.mean if found else float("nan")
+    table = pd.Series(values).unstack()
+    return table.dropna(axis=0, how="all").dropna(axis=1, how="all")
+
+
 def chance(runs: pd.DataFrame) -> float:
     """ZSL chance level of a column in percent (100 / unseen classes, mean over draws); NaN if not in the file."""
     lines = runs[(runs["setting"] == "zsl") & (runs["metric"] == "chance")]

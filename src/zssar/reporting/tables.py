@@ -48,6 +48,12 @@ COLUMNS = (
     Column("gzsl", "unseen", "main", "GZSL U"),
     Column("gzsl", "harmonic", "main", "GZSL H"),
     Column("gzsl", "ausuc", "main", "AUSUC"),
+    Column("gzsl_gate", "seen", "main", "gate S"),
+    Column("gzsl_gate", "unseen", "main", "gate U"),
+    Column("gzsl_gate", "harmonic", "main", "gate H"),
+    Column("gzsl_ratio", "seen", "main", "ratio gate S"),
+    Column("gzsl_ratio", "unseen", "main", "ratio gate U"),
+    Column("gzsl_ratio", "harmonic", "main", "ratio gate H"),
     Column("zsl", "top1", "last", "last epoch ZSL"),
     Column("zsl", "top1", "oracle", "oracle ZSL"),
     Column("gzsl", "harmonic", "oracle", "oracle H"),
@@ -148,6 +154,7 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         "nothing to choose or there is no validation split. GZSL: calibrated stacking with a factor fitted on the same "
         "validation splits; S and U are accuracies on samples of seen and unseen classes, H their harmonic mean, "
         "AUSUC the area under the seen-unseen curve over all factors.",
+        *_gate_notes(heads),
         "Oracle: best epoch (and best factor) picked on the unseen test samples, as much published code does. "
         "It is an upper bound and no result.",
     ]
@@ -157,6 +164,18 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         )
     backbones = sorted({str(p) for row in table.published for g in row.values() for p in g.values()})
     notes += [f"Published, under the same class split but other features: {p}." for p in backbones]
+    return notes
+
+
+def _gate_notes(heads: set[str]) -> list[str]:
+    notes = []
+    if "gate H" in heads:
+        notes.append(
+            "Gate: a classifier fitted on the validation splits sends a sample to the backbone's seen classes or to "
+            "the method's unseen ones (SynSE)."
+        )
+    if "ratio gate H" in heads:
+        notes.append("Ratio gate: unseen if best seen error / best unseen error exceeds a validated threshold (Flora).")
     return notes
 
 
@@ -239,15 +258,15 @@ def to_markdown(table: Table) -> str:
         heads.append("average rank")
         for line, rank in zip(body, table.ranks):
             line.append("–" if math.isnan(rank) else f"{rank:.1f}")
-        parts += ["## Overview", "", *_pipe(heads, body, len(names)), ""]
+        parts += ["## Overview", "", *pipe(heads, body, len(names)), ""]
     for group in table.groups:
         columns = table.columns(group)
         body = [a + b for a, b in zip(left, _grid(table, group, columns, ("**", "**"), "±"))]
-        parts += [f"## {group}", "", *_pipe([*names, *_heads(table, group, columns)], body, len(names)), ""]
+        parts += [f"## {group}", "", *pipe([*names, *_heads(table, group, columns)], body, len(names)), ""]
     return "\n".join(parts + [line for note in table.notes for line in (note, "")]).rstrip() + "\n"
 
 
-def _pipe(heads: list[str], body: list[list[str]], left: int) -> list[str]:
+def pipe(heads: list[str], body: list[list[str]], left: int) -> list[str]:
     """A Markdown table, padded so that it can be read as plain text; the first ``left`` columns are left-aligned."""
     widths = [max(len(line[i]) for line in [heads, *body]) for i in range(len(heads))]
 

@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--key", type=json.loads, default={}, metavar="JSON", help="table, dataset, split, ... columns of the runs file"
     )
-    add("--params", type=json.loads, default={}, metavar="JSON", help="options: scale (spread or raw), gates (list)")
+    add(
+        "--params",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="options: scale (sample, spread or raw), gates (classifier, ratio)",
+    )
     add("--metrics", required=True, metavar="JSON", help="output: everything known about this evaluation")
     add("--runs", required=True, metavar="CSV", help="output: rows of the long runs file, values in percent")
     add("--predictions", metavar="CSV", help="optional output: truth and answer of every sample")
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     for name in args.params:
         if name not in OPTIONS:
             raise unknown("option", name, OPTIONS, "--params")
-    scale, gates = args.params.get("scale", "spread"), args.params.get("gates", [])
+    scale, gates = args.params.get("scale", "sample"), args.params.get("gates", [])
     trial = load_trial(args.scores, args.labels)
     inputs = {"scores": args.scores, "labels": args.labels}
     inputs |= {"val_scores": args.val_scores, "val_labels": args.val_labels}

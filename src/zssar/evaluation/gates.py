@@ -10,7 +10,7 @@ in fitting and in applying. What differs from the published procedure, and why:
 - T and threshold are judged on out-of-fold probabilities of a five-fold split, not on one random fifth.
 - Ties go to the threshold nearest 0.5 and then to the lowest T, so that small validation sets give no extreme gate.
 - Features are standardised with the validation samples' mean and deviation, so that C = 1 means the same everywhere.
-- p is the softmax of the scores of the unseen classes over the model's spread (see calibration): methods here return
+- p is the softmax of the scores of the unseen classes in units of the sample (see calibration): methods here return
   scores of any scale, not probabilities.
 - k is the smallest number of unseen classes among the splits, so that features of all splits have the same length.
 
@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from zssar.errors import UserError, unknown
-from zssar.evaluation.calibration import Duel, fit_factor, spread
+from zssar.evaluation.calibration import Duel, fit_factor, units
 from zssar.evaluation.protocols import Outcome, gzsl_counts, gzsl_values, match_epoch, sent_to_unseen
 from zssar.evaluation.trials import Trial
 from zssar.storage import open_features
@@ -84,7 +84,7 @@ class Evidence:
 def evidence(trial: Trial, seed: int, epoch: int, logits: np.ndarray) -> Evidence:
     """Evidence of one epoch; ``logits`` as ``read_logits`` returns them."""
     scores = trial.unseen_scores(seed, epoch)
-    unit = spread(trial.all_scores(seed, epoch), trial.seen)
+    unit = units(trial.all_scores(seed, epoch), trial.seen)[:, None]
     answers = trial.unseen[scores.argmax(axis=1)]
     descending = -np.sort(-softmax(scores / unit, axis=1), axis=1)
     own = -np.sort(-logits[:, trial.seen], axis=1)
@@ -189,11 +189,13 @@ def gate_outcomes(
         "classifier": lambda o: _classifier_outcome(trial, validations, o.seed, o.epoch, logits or {}),
         "ratio": lambda o: _ratio_outcome(trial, validations, o.seed, o.epoch),
     }
-    outcomes = []
+    outcomes, fitted = [], {}  # last and validated may be the same epoch
     for kind in kinds:
         for outcome in stacked:
             if outcome.setting == "gzsl" and outcome.selection != "oracle":
-                values, predicted, details = make[kind](outcome)
+                at = (kind, outcome.seed, outcome.epoch)
+                fitted[at] = fitted.get(at) or make[kind](outcome)
+                values, predicted, details = fitted[at]
                 details["sent_to_unseen"] = sent_to_unseen(trial, predicted)
                 counts = {name: gzsl_counts(trial)[name] for name in values}
                 place = (outcome.seed, SETTINGS[kind], outcome.selection)

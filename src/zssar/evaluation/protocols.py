@@ -49,7 +49,7 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate(trial: Trial, validations: Sequence[Trial] = (), scale: str = "spread") -> list[Outcome]:
+def evaluate(trial: Trial, validations: Sequence[Trial] = (), scale: str = "sample") -> list[Outcome]:
     """All outcomes of a run, seeds in order. Raises UserError if a validation run lacks a seed."""
     for validation in validations:
         lost = set(trial.scores.seeds) - set(validation.scores.seeds)
@@ -151,6 +151,7 @@ def _gzsl(trial: Trial, seed: int, selection: str, epoch: int, factor: Factor | 
     uncalibrated = gzsl_values(trial, fight.answers(0.0))
     details: dict[str, Any] = {"unit": fight.unit, "uncalibrated": uncalibrated}
     details["class_averaged_ausuc"] = trial.curve(fight, by_class=True).area
+    details["raw_score_ausuc"] = trial.curve(trial.duel(seed, epoch, "raw")).area
     predicted = None
     if factor is not None:
         predicted = fight.answers(factor.gamma)

@@ -17,6 +17,7 @@ CURVE_POINTS = 201
 FRACTIONS = {
     "uncalibrated",
     "class_averaged_ausuc",
+    "raw_score_ausuc",
     "validation_harmonic",
     "validation_gate_accuracy",
     "sent_to_unseen",
@@ -25,7 +26,7 @@ FRACTIONS = {
 }
 
 
-def summarise(trial: Trial, outcomes: Sequence[Outcome], scale: str = "spread") -> dict[str, Any]:
+def summarise(trial: Trial, outcomes: Sequence[Outcome], scale: str = "sample") -> dict[str, Any]:
     """metrics.json without its key and provenance. Accuracies in percent; confusions are counts, rows = true class."""
     names = np.array(trial.classes)
     counts = np.bincount(trial.labels, minlength=len(names))

@@ -216,6 +216,16 @@ def test_every_kind_says_which_files_it_needs(tmp_path):
             call("--kind", kind, "--output", tmp_path / "x.png")
 
 
+def test_any_figure_can_be_told_that_its_data_are_simulated(metrics, tmp_path):
+    metrics["key"]["dataset"] = "made"
+    write_json(tmp_path / "m.json", metrics)
+    words = ["--kind", "confusion", "--metrics", tmp_path / "m.json", "--output", tmp_path / "x.svg"]
+    call(*words)
+    assert "simulated data" not in (tmp_path / "x.svg").read_text()
+    call(*words, "--params", '{"simulated": true}')
+    assert (tmp_path / "x.svg").read_text().count(">simulated data<") == 1
+
+
 def test_unknown_options_are_named(metrics, tmp_path):
     write_json(tmp_path / "metrics.json", metrics)
     with pytest.raises(UserError, match="option of confusion"):

@@ -31,7 +31,7 @@ def write_logits(path, trial, seed=0, signal=6.0, shuffle=True):
     return logits
 
 
-def setup(tmp_path, quality=3.0, epochs=(1, 2)):
+def setup(tmp_path, quality=3.0, epochs=(1,)):
     epochs = dict.fromkeys(epochs, quality)
     test = write_run(tmp_path / "test", {0: epochs}, bias=1.0)
     val = write_run(tmp_path / "val", {0: epochs}, seen=SEEN[:3], unseen=SEEN[3:], bias=1.0, scale=7.0, data_seed=3)
@@ -60,7 +60,7 @@ def test_the_fitted_rule_is_the_applied_rule_for_every_threshold(tmp_path):
 
 
 def test_the_gate_tells_groups_apart_and_its_choices_are_recorded(tmp_path):
-    *_, trial, validation, _ = setup(tmp_path)
+    *_, trial, validation, _ = setup(tmp_path, epochs=(1, 2))
     logits = {str(trial.scores.path): gates.read_logits(tmp_path / "test.h5", trial)}
     logits[str(validation.scores.path)] = gates.read_logits(tmp_path / "val.h5", validation)
     stacked = evaluate(trial, [validation])

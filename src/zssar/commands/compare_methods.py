@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--runs", nargs="+", required=True, metavar="CSV", help="runs files, for example results/table1.runs.csv")
     add("--predictions", nargs="*", default=[], metavar="CSV", help="predictions files written by evaluate")
     add("--reference", help="method the others are tested against; default: the best main number")
+    add("--simulated", nargs="*", default=[], metavar="NAME", help="data sets the title calls simulated, besides sim")
     add("--json", required=True, help="output: everything, in percent")
     add("--markdown", required=True, help="output: for readers")
 
@@ -22,6 +23,6 @@ def run(args: argparse.Namespace) -> None:
     from zssar.storage import write_json, write_text
 
     predictions = read_predictions(args.predictions) if args.predictions else None
-    result = compare(read_runs(args.runs), predictions, args.reference)
+    result = compare(read_runs(args.runs), predictions, args.reference, args.simulated)
     write_text(args.markdown, to_markdown(result))
     write_json(args.json, result)

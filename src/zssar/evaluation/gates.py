@@ -145,7 +145,7 @@ def fit_gate(found: Sequence[Evidence], unseen_sample: Sequence[np.ndarray], k: 
 
 
 def _classifier() -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", max_iter=5000))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", solver="newton-cholesky"))
 
 
 def ratio_duel(trial: Trial, seed: int, epoch: int) -> Duel:

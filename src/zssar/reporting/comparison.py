@@ -19,7 +19,7 @@ import pandas as pd
 
 from zssar.errors import UserError, unknown
 from zssar.evaluation import statistics
-from zssar.reporting.runs import by_split, is_simulated, row_labels
+from zssar.reporting.runs import by_split, row_labels, title_of_data
 
 QUANTITIES = (("zsl", "top1", "ZSL top-1"), ("gzsl", "harmonic", "GZSL H"))
 PREDICTION_COLUMNS = ["run", "setting", "selection", "seed", "sample_id", "subject", "group", "name", "predicted"]
@@ -36,10 +36,15 @@ def read_predictions(paths: Sequence[Path | str]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def compare(runs: pd.DataFrame, predictions: pd.DataFrame | None, reference: str | None = None) -> dict[str, Any]:
+def compare(
+    runs: pd.DataFrame,
+    predictions: pd.DataFrame | None,
+    reference: str | None = None,
+    simulated: Sequence[str] = (),
+) -> dict[str, Any]:
     """Everything the module's text names, as plain values in percent."""
     result: dict[str, Any] = {
-        "title": _title(runs),
+        "title": _title(runs, simulated),
         "over_splits": {},
         "within_splits": {},
         "inflation": inflation(runs),
@@ -61,9 +66,8 @@ def compare(runs: pd.DataFrame, predictions: pd.DataFrame | None, reference: str
     return result
 
 
-def _title(runs: pd.DataFrame) -> str:
-    names = [f"{d} (simulated data)" if is_simulated(d) else d for d in sorted(runs["dataset"].unique())]
-    return f"Comparison of {row_labels(runs).nunique()} methods on {', '.join(names)}"
+def _title(runs: pd.DataFrame, simulated: Sequence[str]) -> str:
+    return f"Comparison of {row_labels(runs).nunique()} methods on {', '.join(title_of_data(runs, simulated))}"
 
 
 def _reference(table: pd.DataFrame, reference: str | None) -> str:

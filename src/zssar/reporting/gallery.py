@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zssar.errors import UserError, unknown
-from zssar.reporting import figures, overviews, spaces
+from zssar.reporting import figures, overviews, spaces, style
 from zssar.reporting.runs import read_runs
 from zssar.storage import read_json
 
@@ -41,12 +41,24 @@ KINDS = {
 
 
 def draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
-    """The figure ``kind`` from ``files[source]``. Raises UserError for unknown kinds and options and missing files."""
+    """The figure ``kind`` from ``files[source]``. Raises UserError for unknown kinds and options and missing files.
+
+    Every kind takes the option ``simulated`` (true: the figure says that its data are simulated).
+    """
     if kind not in KINDS:
         raise unknown("kind of figure", kind, KINDS, "--kind")
+    options = dict(options)
+    simulated = options.pop("simulated", False)
+    with style.paper():
+        figure = _draw(kind, files, options)
+        style.simulated_note(figure, simulated)
+    return figure
+
+
+def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
     entry = KINDS[kind]
     if kind == "spaces":
-        return _draw_spaces(files, dict(options))
+        return _draw_spaces(files, options)
     paths = files.get(entry.source) or []
     if not entry.least <= len(paths) <= entry.most:
         many = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"

@@ -72,8 +72,15 @@ def column_group(split: str, groups: Mapping[str, Sequence[str]] | None = None) 
     return f"{draw[1]}{draw[2] or ''}" if draw else split
 
 
-def is_simulated(dataset: str) -> bool:
-    return bool(SIMULATED.match(dataset))
+def is_simulated(dataset: str, simulated: Sequence[str] = ()) -> bool:
+    """Whether a data set is simulated: by its name (``sim``, ``sim_...``) or because ``simulated`` names it."""
+    return bool(SIMULATED.match(dataset)) or dataset in simulated
+
+
+def title_of_data(runs: pd.DataFrame, simulated: Sequence[str] = ()) -> list[str]:
+    """The data sets of the runs as a title names them."""
+    names = sorted(runs["dataset"].unique())
+    return [f"{name} (simulated data)" if is_simulated(name, simulated) else name for name in names]
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ def save(figure: Figure, paths: Sequence[Path | str]) -> None:
 
 
 def simulated_note(figure: Figure, simulated: bool) -> None:
-    """Say so on the figure if it shows simulated data."""
-    if simulated:
+    """Say so on the figure, once, if it shows simulated data."""
+    if simulated and not any(text.get_text() == "simulated data" for text in figure.texts):
         figure.text(1.0, 1.0, "simulated data", ha="right", va="bottom", fontsize=6, color="0.35", style="italic")
 
 

@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zssar.errors import UserError
 from zssar.reporting.published import Published, find
-from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, is_simulated
+from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, title_of_data
 
 
 class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
     printed. ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
-    "PURLS supp. T8", whose values are shown beside ours."""
+    "PURLS supp. T8", whose values are shown beside ours. ``simulated``: data sets to be called simulated besides
+    ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -29,6 +30,7 @@ class TableParams(BaseModel):
     names: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     published: list[str] = []
+    simulated: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,11 @@ def _ranks(cells: list[dict[str, dict[str, Cell]]], groups: list[str]) -> list[f
 
 
 def _title(runs, name: str, params: TableParams, groups: list[str], levels: dict[str, float]) -> tuple[str, str]:
-    datasets = [f"{d} (simulated data)" if is_simulated(d) else d for d in sorted(runs["dataset"].unique())]
     seeds = runs.groupby(["group", "method"])["seed"].nunique()
     many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     chances = ", ".join(f"{g.split('/', 1)[1]} {levels[g]:.1f}" for g in groups if math.isfinite(levels[g]))
     what = params.title or "Zero-shot skeleton action recognition"
-    data = "; ".join(datasets)
+    data = "; ".join(title_of_data(runs, params.simulated))
     plural = "seed" if many == "1" else "seeds"
     return f"{name}: {what} on {data}; {many} {plural}" + (f"; ZSL chance in %: {chances}" if chances else ""), data
 

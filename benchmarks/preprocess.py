@@ -92,7 +92,9 @@ def main() -> None:
             "ratio": round(peer / mine, 1),
             "ratio_range": [round(f(r[1][0] / r[0][0] for r in rounds), 1) for f in (min, max)],
             "text_only_MB_per_cpu_second": round(size / parser_seconds(paths) / 1e6),
-            "wall_files_per_second": {w: round(args.files / timed(ours, job, root, output, w)[1]) for w in args.workers},
+            "wall_files_per_second": {
+                w: round(args.files / timed(ours, job, root, output, w)[1]) for w in args.workers
+            },
             "peak_memory_MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
             "load": os.getloadavg()[0],
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 
 import alignment_toy
@@ -160,19 +161,13 @@ def test_fits_on_very_few_classes(name, count, toy):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_unseen_texts_do_not_reach_fit(name, toy):
-    """A method that does not declare ``uses_unseen_texts`` is fitted without them, so only declared ones may differ."""
-    features, labels = toy.samples(toy.seen)
-    ask, _ = toy.samples(toy.unseen)
-    method = quick(name)
-    if method.uses_unseen_texts:
-        method.fit(features, labels, toy.texts.select(toy.seen), all_texts=toy.texts)
-        return
-    with pytest.raises(TypeError):
-        method.fit(features, labels, toy.texts.select(toy.seen), all_texts=toy.texts)
-    fit(method, toy)
-    # Unused classes among the texts given must not be needed either: the seen texts alone decide.
-    assert np.isfinite(score(method, ask, toy.texts.select(toy.unseen))).all()
+def test_only_methods_that_declare_it_can_be_given_unseen_texts(name):
+    """``fit`` gets the texts of seen classes; a method that wants more says so by ``uses_unseen_texts``."""
+    parameters = list(inspect.signature(plugins.load("alignment", name).fit).parameters)
+    assert parameters[:5] == ["self", "features", "labels", "texts", "after_epoch"]
+    assert set(parameters[5:]) <= {"all_texts"}
+    if quick(name).uses_unseen_texts:
+        assert parameters[5:] == ["all_texts"]
 
 
 def test_saved_and_loaded_scores_are_equal(fast, toy):
@@ -363,3 +358,17 @@ def test_an_unfitted_method_says_so(name, toy):
     for ask in (lambda: quick(name).score(toy.features, toy.texts), lambda: quick(name).state()):
         with pytest.raises(UserError, match="learned nothing"):
             ask()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", METHODS)
+def test_fits_and_scores_on_a_gpu(name, toy):
+    features, labels = toy.samples(toy.unseen)
+    texts = toy.texts.select(toy.unseen)
+    method = fit(make(name, device="cuda:0"), toy)
+    assert (score(method, features, texts).argmax(1) == labels).mean() > alignment_toy.CHANCE + 0.35
+    back = make(name)
+    back.restore(method.state())
+    if method.pairwise:
+        np.testing.assert_allclose(score(back, features, texts), score(method, features, texts), rtol=1e-2, atol=1e-3)

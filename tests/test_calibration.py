@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zssar.errors import UserError
-from zssar.evaluation.calibration import duel, fit_factor, spread
+from zssar.evaluation.calibration import duel, fit_factor, units
 from zssar.evaluation.metrics import Curve, harmonic
 
 
@@ -48,23 +48,36 @@ def test_several_validation_splits_share_one_factor():
     assert factor.harmonic == pytest.approx(np.mean([c.harmonic[c.at(factor.gamma)] for c in curves]))
 
 
-def test_a_factor_in_spreads_survives_a_change_of_scale_and_a_raw_one_does_not():
+@pytest.mark.parametrize(("scale", "survives"), [("sample", True), ("spread", True), ("raw", False)])
+def test_a_factor_in_units_survives_a_change_of_scale_and_a_raw_one_does_not(scale, survives):
     scores, labels, seen = biased(4)
     other, other_labels, _ = biased(5, scale=100.0)
-    for scale, survives in (("spread", True), ("raw", False)):
-        factor = fit_factor([duel(scores, seen, scale).curve(labels, seen[labels])])
-        answers = duel(other, seen, scale).answers(factor.gamma)
-        right, group = answers == other_labels, seen[other_labels]
-        h = harmonic(right[group].mean(), right[~group].mean())
-        assert (h > 0.6) == survives
+    factor = fit_factor([duel(scores, seen, scale).curve(labels, seen[labels])])
+    answers = duel(other, seen, scale).answers(factor.gamma)
+    right, group = answers == other_labels, seen[other_labels]
+    h = harmonic(right[group].mean(), right[~group].mean())
+    assert (h > 0.6) == survives
 
 
-def test_spread_needs_no_label_and_ignores_unseen_columns_and_shifts():
+def test_by_default_answers_depend_on_no_other_sample_and_on_no_scale_of_a_sample():
     scores, _, seen = biased(6)
-    moved = scores + np.random.default_rng(0).standard_normal((len(scores), 1))
+    answers = duel(scores, seen).answers(0.8)
+    np.testing.assert_array_equal(duel(scores[:7], seen).answers(0.8), answers[:7])
+    rng = np.random.default_rng(0)
+    moved = scores * rng.uniform(0.1, 10, (len(scores), 1)) + rng.standard_normal((len(scores), 1))
+    np.testing.assert_array_equal(duel(moved, seen).answers(0.8), answers)
+    assert (duel(scores, seen, "raw").answers(0.8) != duel(moved, seen, "raw").answers(0.8)).any()
+
+
+def test_units_look_at_seen_columns_only():
+    scores, _, seen = biased(6)
+    moved = scores.copy()
     moved[:, ~seen] *= 50
-    assert spread(moved, seen) == pytest.approx(spread(scores, seen))
-    assert spread(np.ones((3, 4)), np.array([True, True, False, False])) == 1.0
+    for scale in ("sample", "spread"):
+        np.testing.assert_allclose(units(moved, seen, scale), units(scores, seen, scale))
+    np.testing.assert_allclose(units(scores, seen), scores[:, seen].std(axis=1))
+    assert units(scores, seen, "spread")[3] == pytest.approx(scores[:, seen].std(axis=1).mean())
+    assert units(np.ones((3, 4)), np.array([True, True, False, False])).tolist() == [1, 1, 1]
 
 
 def test_no_factor_helps_if_no_unseen_sample_can_be_right():

@@ -35,6 +35,15 @@ def test_reads_back_what_was_written(parser, rng, end):
     np.testing.assert_array_equal(joints, seven_digits(np.stack([a, b])))
 
 
+def test_blanks_and_blank_lines_do_not_matter(parser, rng):
+    content, xyz = one_person(rng, 2)
+    loose = content.replace(b" ", b"  \t").replace(b"\r\n", b" \r\n\r\n ")
+    joints, _, _ = parser.parse(b"\xef\xbb\xbf\n" + loose)
+    np.testing.assert_array_equal(joints[0], xyz)
+    with pytest.raises(TextError, match="too few"):  # a doubled blank is not a field
+        parser.parse(content.replace(b" 277.419", b" ", 1))
+
+
 def test_neighbouring_ids_that_float64_merges_stay_apart(parser, rng):
     assert float(ID) == float(ID + 4)
     a = person(rng, 2)
@@ -105,7 +114,7 @@ BROKEN = [
     (lambda b: b"", "truncated", 1),
     (lambda b: b"0\r\n", "zero frames", 1),
     (lambda b: b"three" + b[1:], "not an unsigned integer: 'three'", 1),
-    (lambda b: b.replace(b"\r\n25\r\n", b"\r\n20\r\n", 1), "20 joints, not 25", 4),
+    (lambda b: b.replace(b"\r\n25\r\n", b"\r\n20\r\n", 1), "'20' joints, not 25", 4),
     (lambda b: b + b"1\r\n", "text after the last frame: '1'", 86),
     (lambda b: b.replace(b"2\r\n", b"\r\n", 2), "too few", 3),
     (lambda b: b.replace(b" 277.419", b" 277.419 7", 1), "too many numbers: '2'", 5),

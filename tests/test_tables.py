@@ -122,6 +122,8 @@ def test_simulated_data_is_named_in_every_title(tmp_path):
     assert wide["data"].tolist() == ["sim (simulated data)"]
     _, markdown, latex, _ = make(tmp_path, lines_of("dvta"))
     assert "simulated" not in markdown + latex
+    _, markdown, latex, _ = make(tmp_path, lines_of("dvta", dataset="made"), simulated=["made"])
+    assert "made (simulated data)" in markdown.splitlines()[0]
 
 
 def test_markdown_tells_the_story(tmp_path):

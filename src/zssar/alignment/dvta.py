@@ -27,7 +27,6 @@ from torch.nn import functional as F
 from zssar.alignment import inputs, layers, loops
 from zssar.alignment.pairs import PairNetwork
 from zssar.devices import autocast_dtype
-from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
 from zssar.training import warmup_cosine
 
@@ -254,6 +253,5 @@ class DVTA(AlignmentMethod):
         """(K, U, dim): one unit vector per class and kind; without SDE the first kind alone."""
         kinds = self.texts if self.sde else self.texts[:1]
         vectors = [inputs.class_vectors(texts, [kind], dim) for kind in kinds]
-        if len({v.shape[1] for v in vectors}) != 1:
-            raise UserError(f"text kinds {', '.join(kinds)} differ in their dimensions; use one encoder for all")
+        inputs.same_dimension(kinds, vectors)
         return layers.tensor(np.stack(vectors, 1), self.device)

@@ -61,4 +61,4 @@ class ESZSL(AlignmentMethod):
 
     def restore(self, state):
         for key in ("mean", "scale", "map"):
-            setattr(self, key + "_", state[key].numpy())
+            setattr(self, key + "_", state[key].numpy().copy())

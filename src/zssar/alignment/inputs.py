@@ -102,7 +102,30 @@ def class_vectors(texts: ClassTexts, kinds: Sequence[str], dim: int | None = Non
     return layers.class_vectors(texts, kinds)
 
 
+def same_dimension(kinds: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+    """Raise UserError naming the kinds unless all arrays (..., dim) come from encoders of one width."""
+    dims = {kind: array.shape[-1] for kind, array in zip(kinds, arrays)}
+    if len(set(dims.values())) != 1:
+        raise UserError(f"text kinds differ in their dimensions: {dims}. Encode all kinds with one text encoder.")
+
+
 def fitted(method: object, *attributes: str) -> None:
     """Raise UserError if ``fit`` or ``restore`` has not set the attributes yet."""
     if not all(hasattr(method, name) for name in attributes):
         raise UserError(f"{type(method).__name__} has learned nothing yet: call fit or restore before score or state")
+
+
+def named_units(
+    method: object, texts: ClassTexts, kinds: Sequence[str], units: Sequence[str], dim: int | None = None
+) -> list[np.ndarray]:
+    """float32 (K, dim), unit length, for each unit asked for by name, e.g. verb and noun of the one kind ``verb_noun``.
+
+    Raises UserError if several kinds are given or the kind has no such units.
+    """
+    if len(kinds) != 1:
+        raise UserError(f"{type(method).__name__} takes one text kind with the units {', '.join(units)}, not {kinds}")
+    found = embeddings(texts, kinds[0], dim, len(units))
+    order = tuple(texts.units.get(kinds[0], units))
+    if set(order) != set(units):
+        raise UserError(f"texts of kind {kinds[0]!r} have the units {order}; {tuple(units)} are needed")
+    return [layers.unit(found[:, order.index(unit)]) for unit in units]

@@ -215,8 +215,7 @@ class PURLS(AlignmentMethod):
         """(K, slots, dim) unit vectors: parts, phases, global; the last slot answers."""
         kinds = [kind for kind, on in zip(self.texts, (self.parts, self.phases, True)) if on]
         arrays = [inputs.embeddings(texts, kind, dim, 1 if kind == self.texts[2] else None) for kind in kinds]
-        if len({array.shape[2] for array in arrays}) != 1:
-            raise UserError(f"text kinds {', '.join(kinds)} differ in their dimensions; use one encoder for all")
+        inputs.same_dimension(kinds, arrays)
         return layers.tensor(layers.unit(np.concatenate(arrays, 1)), self.device)
 
     def _static_partition(self, features: Features, texts: ClassTexts) -> torch.Tensor:

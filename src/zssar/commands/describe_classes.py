@@ -45,3 +45,7 @@ def run(args: argparse.Namespace) -> None:
     )
     if lines is not None:
         write_answers(args.output, lines)
+        if "model" in params:
+            from zssar.text.llm import forget
+
+            forget(args.output)

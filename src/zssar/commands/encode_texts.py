@@ -17,13 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", required=True, help="module of zssar.encoders, or a dotted module of your own")
     parser.add_argument("--params", default="{}", help="the encoder's parameters, JSON")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--tokens", type=int, default=0, help="token states of this many tokens per unit; 0: none")
     parser.add_argument("--output", type=Path, nargs="+", required=True, help="HDF5 files to write, in the same order")
 
 
 def run(args: argparse.Namespace) -> None:
+    from zssar import encoders
     from zssar.devices import device
     from zssar.text.answers import read_answers
-    from zssar.text.encode import encode_file, make_encoder
+    from zssar.text.encode import encode_file
     from zssar.text.prompts import read_kind
 
     if not len(args.descriptions) == len(args.kind) == len(args.output):
@@ -35,6 +37,6 @@ def run(args: argparse.Namespace) -> None:
     kinds = [read_kind(path) for path in args.kind]
     lines = [read_answers(path) for path in args.descriptions]
     with device(args.device) as where:
-        encoder = make_encoder(args.encoder, params, where)
+        encoder = encoders.create(args.encoder, params, where)
         for kind, answers, output in zip(kinds, lines, args.output, strict=True):
-            encode_file(kind, answers, encoder, args.encoder, output)
+            encode_file(kind, answers, encoder, args.encoder, output, args.tokens)

@@ -93,7 +93,7 @@ class NTU(SkeletonDataset):
         try:
             if path.stat().st_size > LARGEST:
                 return [Problem(unit, f"larger than {LARGEST >> 20} MB: not one recording")]
-            joints, present, broken = self._parser.parse(path.read_bytes())
+            joints, present, broken = self._parser.parse_file(path)
         except OSError as error:
             return [Problem(unit, f"cannot be read ({error.strerror})")]
         except TextError as error:

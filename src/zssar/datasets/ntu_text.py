@@ -1,17 +1,20 @@
 """The text of a ``.skeleton`` file to arrays, exactly and with errors that name their line.
 
-Equality: every coordinate equals ``numpy.float32(float(token))`` bit for bit. Tokens of at most 19 digits are decided
+Equality: every coordinate equals ``numpy.float32(float(token))`` bit for bit. Tokens of at most 18 digits are decided
 by one exact or one bracketed float64 operation (Clinger, "How to read floating point numbers accurately", PLDI 1990);
 the rest goes through Python's ``float``. Body ids are read as 64-bit integers, never as floating point: they lie near
 2^56, where float64 steps by 8 or 16.
 
 The grammar is checked line by line (a record may not spill over its line), so that a lost or doubled number is an
-error at its line instead of a shift of all that follows. Blank lines, LF, CR and CRLF are all accepted.
+error at its line instead of a shift of all that follows. Blank lines, LF, CR and CRLF are all accepted. The columns
+that nobody uses (pixels, orientation, states) must look like numbers.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 
@@ -19,11 +22,18 @@ from zssar.datasets import ntu_scan as scanner
 from zssar.datasets.ntu_scan import JOINTS
 
 _SMALLEST_BODY = 2 * scanner.BODY_FIELDS + 3 + JOINTS * 2 * scanner.JOINT_FIELDS  # bytes of the shortest body
-_TOKEN = re.compile(rb"[^ \t\r\n]+")
+_TOKEN = re.compile(rb"[^ \t\r\n\0]+")
+_LINE = re.compile(rb"[^\r\n\0]*")
+_DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity|1\.#(ind|qnan|snan|inf)0*)", re.IGNORECASE)  # .NET, C, old MSVC
+_BOM = b"\xef\xbb\xbf"
+
+
+MOST_CELLS = 1_000_000  # bodies times frames of one recording: 300 MB
 
 
 class TextError(Exception):
-    """The text breaks the grammar. ``line`` counts from 1."""
+    """The text breaks the grammar. ``line`` counts from 1; 0 means the file as a whole."""
 
     def __init__(self, reason: str, line: int):
         super().__init__(reason, line)
@@ -31,75 +41,115 @@ class TextError(Exception):
 
 
 class Parser:
-    """Parses one file after the other with buffers that only grow: memory is that of the largest file so far."""
+    """Parses one text after the other with buffers that only grow: memory is that of the largest text so far."""
 
     def __init__(self) -> None:
+        self.slow = np.empty((256, 2), np.int64)
         self._reserve(1 << 20)
 
     def _reserve(self, size: int) -> None:
-        self.size, bodies = size, size // _SMALLEST_BODY + 1
+        bodies = size // _SMALLEST_BODY + 1
+        self.size, self.text = size, bytearray(size + 1)
+        self.data = np.frombuffer(self.text, np.uint8)
         self.xyz = np.empty((bodies, JOINTS, 3), np.float32)
         self.track, self.frame = np.empty(bodies, np.int32), np.empty(bodies, np.int32)
-        self.broken, self.slow = np.empty(bodies, np.int64), np.empty((256, 2), np.int64)
 
-    def parse(self, text: bytes, most_cells: int = 1_000_000) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    def parse_file(self, path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """``parse`` for the content of a file. Raises OSError too."""
+        with open(path, "rb", buffering=0) as file:
+            expected = os.fstat(file.fileno()).st_size
+            if expected > self.size:
+                self._reserve(max(expected, 2 * self.size))
+            with memoryview(self.text) as view:
+                size, got = 0, 1
+                while got and size < self.size:
+                    got = file.readinto(view[size : self.size])
+                    size += got
+        return self._parse(size)
+
+    def parse(self, text: bytes, most_cells: int = MOST_CELLS) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """joints float32 (M, T, 25, 3), present bool (M, T), and the lines whose body was dropped as not finite.
 
         One row per body id, in order of first appearance; two bodies under one id in one frame get rows of their own.
         Raises TextError; also for more than ``most_cells`` = M x T, which no Kinect recording of an action has.
         """
-        data = np.frombuffer(text, np.uint8)
         if len(text) > self.size:
             self._reserve(max(len(text), 2 * self.size))
-        buffers = (self.xyz, self.track, self.frame, self.broken)
-        status, at, frames, bodies, tracks, slow = scanner.scan(data, *buffers, self.slow)
+        self.text[: len(text)] = text
+        return self._parse(len(text), most_cells)
+
+    def _parse(self, size: int, most_cells: int = MOST_CELLS) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        text = self.text
+        text[size] = 0  # what lies behind it is of an earlier text
+        status, at, frames, bodies, tracks, slow = self._scan(size)
         if slow > len(self.slow):
             self.slow = np.empty((slow, 2), np.int64)
-            status, at, frames, bodies, tracks, slow = scanner.scan(data, *buffers, self.slow)
+            status, at, frames, bodies, tracks, slow = self._scan(size)
+        broken, lines = np.zeros(bodies, bool), []
+        if slow:
+            lines = self._decide(text, self.slow[:slow], broken)
         if status != scanner.OK:
             raise TextError(_reason(status, text, at), _line(text, at))
         if not bodies:
             raise TextError("no frame has a body", 0)
         if tracks * frames > most_cells:
             raise TextError(f"{frames} frames with {tracks} body ids: too long for one recording", 1)
-        if slow:
-            self._exact(text, self.slow[:slow])
         joints, present = np.zeros((tracks, frames, JOINTS, 3), np.float32), np.zeros((tracks, frames), bool)
-        xyz, track, frame, broken = (a[:bodies] for a in buffers)
-        scanner.spread(xyz, track, frame, broken, joints, present)
-        return joints, present, [_line(text, int(p)) for p in broken[broken >= 0]]
+        good = slice(0, bodies) if not lines else np.flatnonzero(~broken)
+        track, frame = self.track[good], self.frame[good]
+        joints[track, frame], present[track, frame] = self.xyz[good], True
+        return joints, present, lines
 
-    def _exact(self, text: bytes, slow: np.ndarray) -> None:
-        """Tokens that the fast path could not decide, by Python's correctly rounded ``float``."""
-        flat = self.xyz.reshape(-1)
+    def _scan(self, size: int) -> tuple[int, ...]:
+        start = len(_BOM) if self.text.startswith(_BOM) else 0
+        return scanner.scan(self.data, size, start, self.xyz, self.track, self.frame, self.slow)
+
+    def _decide(self, text: bytearray, slow: np.ndarray, broken: np.ndarray) -> list[int]:
+        """What the scanner left undecided, in the order of the text; returns the lines of values that are not finite.
+
+        The scanner stops at its first error, so every undecided token lies before that and is reported first.
+        """
+        flat, lines = self.xyz.reshape(-1), []
         for index, start in slow.tolist():
-            with np.errstate(over="ignore"):
-                value = np.float32(float(_TOKEN.match(text, start)[0]))
+            if index < 0:
+                for token in _TOKEN.finditer(_LINE.match(text, start)[0]):
+                    _check(token[0], text, start + token.start())
+                continue
+            value = _check(_TOKEN.match(text, start)[0], text, start)
             flat[index] = value
-            if not np.isfinite(value) and self.broken[index // (JOINTS * 3)] < 0:
-                self.broken[index // (JOINTS * 3)] = start
+            body = index // (JOINTS * 3)
+            if not np.isfinite(value) and not broken[body]:
+                broken[body] = True
+                lines.append(_line(text, start))
+        return lines
 
 
-def _line(text: bytes, at: int) -> int:
+def _check(token: bytes, text: bytearray, at: int) -> np.float32:
+    """The value of a token, NaN for one that says it is not finite. Raises TextError if it is no number."""
+    if _DECIMAL.fullmatch(token):
+        with np.errstate(over="ignore"):
+            return np.float32(float(token))
+    if _NOT_FINITE.fullmatch(token):
+        return np.float32("nan")
+    raise TextError(_reason(scanner.NOT_A_NUMBER, text, at), _line(text, at))
+
+
+def _line(text: bytearray, at: int) -> int:
     breaks = text.count(b"\n", 0, at)
     return 1 + (breaks or text.count(b"\r", 0, at))
 
 
-def _token(text: bytes, at: int) -> str:
-    words = text[at : at + 40].split(None, 1)
-    return words[0].decode("ascii", "replace") if words else ""
-
-
-def _reason(status: int, text: bytes, at: int) -> str:
-    token = _token(text, at)
+def _reason(status: int, text: bytearray, at: int) -> str:
+    found = _TOKEN.match(text, at)
+    token = repr(found[0][:40].decode("ascii", "replace")) if found else "nothing"
     return {
         scanner.TRUNCATED: "truncated: the file ends before its last frame is complete",
-        scanner.NOT_A_NUMBER: f"not a number: {token!r}",
+        scanner.NOT_A_NUMBER: f"not a number: {token}",
         scanner.TOO_FEW: "the line has too few numbers",
-        scanner.TOO_MANY: f"the line has too many numbers: {token!r} is one too many",
+        scanner.TOO_MANY: f"the line has too many numbers: {token} is one too many",
         scanner.NO_FRAMES: "zero frames",
         scanner.JOINT_COUNT: f"{token} joints, not {JOINTS}",
-        scanner.TRAILING: f"text after the last frame: {token!r}",
-        scanner.NOT_AN_INTEGER: f"not an unsigned integer: {token!r}",
+        scanner.TRAILING: f"text after the last frame: {token}",
+        scanner.NOT_AN_INTEGER: f"not an unsigned integer: {token}",
         scanner.TRACKS: f"more than {scanner.MAX_TRACKS} body ids",
     }[status]

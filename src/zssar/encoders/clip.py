@@ -1,13 +1,15 @@
 """CLIP text towers through open_clip.
 
-Paper: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021; Cherti et al.,
-"Reproducible scaling laws", CVPR 2023 (open_clip). MSF and PURLS use ViT-B-32, STAR and Flora ViT-L-14-336, TDSM ViT-H-14.
+Papers: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021; Cherti et
+al., "Reproducible scaling laws for contrastive language-image learning", CVPR 2023 (open_clip). MSF and PURLS use
+ViT-B-32, STAR and Flora ViT-L-14-336, TDSM ViT-H-14.
 Output: the end-of-text token after the text projection, unnormalised (norms of OpenAI's weights are about 10).
 open_clip is an optional part; torchvision is not needed for its text side (see ``no_torchvision``).
 """
 
 from __future__ import annotations
 
+import difflib
 import logging
 import warnings
 from collections.abc import Sequence
@@ -61,6 +63,38 @@ class ClipText(TextEncoder):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return sentences.encode_sorted(texts, self._batch, self.batch_size, self.name)
 
+    def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """float32 (n, length + 1, width): the first states after the last layer norm, then that of the end of text.
+
+        Nothing is projected. States of padding are what the tower makes of it, as in the papers that use them (TDSM).
+        """
+        import torch
+
+        context = self.tokenizer(["a"]).shape[1]
+        if length > context:
+            raise UserError(f"encoder clip: {self.name} reads {context} tokens, {length} were asked for")
+        tower = getattr(self.model, "text", self.model)
+        if getattr(self.model, "text_pool_type", getattr(tower, "pool_type", None)) != "argmax":
+            raise UserError(f"encoder clip: token states of {self.name} are not known: it marks no end of text")
+        states: list[Any] = []
+        norm = next(module for name, module in self.model.named_modules() if name.split(".")[-1] == "ln_final")
+        handle = norm.register_forward_hook(lambda module, inputs, output: states.append(output))
+
+        def batch(some: list[str]) -> np.ndarray:
+            states.clear()
+            with torch.inference_mode():
+                tokens = self.tokenizer(some).to(self.device)
+                self.model.encode_text(tokens)
+                at_end = states[0][
+                    torch.arange(len(some)), tokens.argmax(dim=-1)
+                ]  # the end token has the highest number
+                return torch.cat([states[0][:, :length], at_end[:, None]], dim=1).float().cpu().numpy()
+
+        try:
+            return sentences.encode_sorted(texts, batch, self.batch_size, self.name)
+        finally:
+            handle.remove()
+
     def _batch(self, texts: list[str]) -> np.ndarray:
         import torch
 
@@ -93,7 +127,8 @@ def _architecture(library: Any, model: str) -> str:
         return Path(model).stem
     name = model.replace("/", "-")
     if library.get_model_config(name) is None:
-        raise unknown("open_clip model", model, library.list_models(), "encoder clip: model")
+        close = difflib.get_close_matches(name, library.list_models(), n=6, cutoff=0.3)
+        raise unknown("open_clip model", model, close, "encoder clip: model")
     return name
 
 
@@ -101,22 +136,25 @@ def _weights(library: Any, architecture: str, pretrained: str, cache: str | None
     """(path of the weight file, what open_clip knows about the tag)."""
     if Path(pretrained).is_file():
         return Path(pretrained), {}
+    if Path(pretrained).suffix:
+        raise UserError(f"encoder clip: pretrained: the file {pretrained} does not exist")
     tagged = library.get_pretrained_cfg(architecture, pretrained)
     if not tagged:
         known = library.list_pretrained_tags_by_model(architecture)
-        raise unknown(f"weights of {architecture}: no file of that name, nor a tag:", pretrained, known, "encoder clip")
+        raise unknown(f"weights of {architecture} (neither a file nor a tag)", pretrained, known, "encoder clip")
     download = library.download_pretrained
     try:
         with sentences.offline_hub():
             return Path(download(tagged, cache_dir=cache)), tagged
     except Exception:  # the client's many ways to say "not in the cache"
         pass
-    if not offline and sentences.may_download():
+    if not offline and sentences.hub_answers():
         try:
             return Path(download(tagged, cache_dir=cache)), tagged
         except Exception:
             pass
-    raise sentences.missing_weights(f"open_clip weights {pretrained!r} of {architecture}", "pretrained", cache)
+    at = tagged.get("hf_hub") or tagged.get("url")
+    raise sentences.missing_weights(f"open_clip weights {pretrained!r} of {architecture} ({at})", "pretrained", cache)
 
 
 def _text_side(library: Any, architecture: str, weights: Path, quick_gelu: bool):
@@ -129,11 +167,9 @@ def _text_side(library: Any, architecture: str, weights: Path, quick_gelu: bool)
             model = library.create_model(
                 architecture, pretrained=str(weights), force_quick_gelu=quick_gelu, require_pretrained=True
             )
-    except RuntimeError as error:
-        lines = str(error).splitlines()
-        raise UserError(
-            f"{weights} does not fit the model {architecture}: {lines[0]}{' ...' if len(lines) > 1 else ''}"
-        ) from None
+    except Exception as error:  # a foreign or broken file fails in ways that depend on the loader
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{weights} does not hold weights of the model {architecture}: {reason}") from None
     finally:
         logging.root.setLevel(level)
     del model.visual

@@ -35,6 +35,10 @@ class MiniLM(TextEncoder):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return sentences.encode_sorted(texts, self._batch, self.batch_size, "all-MiniLM-L6-v2")
 
+    def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """float32 (n, length + 1, 384): token states cut or padded with zeros, then the sentence vector."""
+        return sentences.token_states(self.model, texts, length, self.batch_size, "all-MiniLM-L6-v2")
+
     def _batch(self, texts: list[str]) -> np.ndarray:
         return self.model.encode(texts, batch_size=self.batch_size, show_progress_bar=False)
 

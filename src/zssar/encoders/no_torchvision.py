@@ -56,7 +56,7 @@ def stand_ins() -> Iterator[None]:
     if present():
         yield
         return
-    # transformers asks once whether torchvision is there and remembers the answer: let it ask before the stand-ins come.
+    # transformers asks once whether torchvision is there and keeps the answer: let it ask before the stand-ins come.
     from transformers.utils import is_torchvision_available
 
     is_torchvision_available()

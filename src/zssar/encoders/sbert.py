@@ -34,5 +34,9 @@ class SentenceBert(TextEncoder):
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         return sentences.encode_sorted(texts, self._batch, self.batch_size, self.name)
 
+    def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """float32 (n, length + 1, width): token states cut or padded with zeros, then the sentence vector."""
+        return sentences.token_states(self.model, texts, length, self.batch_size, self.name)
+
     def _batch(self, texts: list[str]) -> np.ndarray:
         return self.model.encode(texts, batch_size=self.batch_size, show_progress_bar=False)

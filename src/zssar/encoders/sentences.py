@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,23 @@ def offline_hub() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def may_download() -> bool:
-    """False where the user has set HF_HUB_OFFLINE."""
+def hub_answers(patience: float = 5.0) -> bool:
+    """May and can the model hub be asked? Found out by one connection: the hub's client would retry for 45 seconds.
+
+    False where HF_HUB_OFFLINE is set; behind a proxy the client is left to find out.
+    """
     from huggingface_hub import constants
 
-    return not constants.HF_HUB_OFFLINE
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():
+        return True
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), timeout=patience):
+            return True
+    except OSError:
+        return False
 
 
 def sentence_transformers() -> Any:
@@ -72,7 +87,7 @@ def load(model: str, device: str, precision: str = "fp32", offline: bool = False
         except (OSError, ValueError) as error:
             if Path(model).exists():
                 raise UserError(f"{model} holds no sentence-transformers model that can be read: {error}") from None
-    if not offline and may_download():
+    if not offline and hub_answers():
         try:
             return library.SentenceTransformer(model, **options)
         except (OSError, ValueError):
@@ -85,9 +100,9 @@ def missing_weights(what: str, key: str, cache: str | None = None) -> UserError:
     from huggingface_hub import constants
 
     return UserError(
-        f"{what}: no such folder, nothing in the cache {cache or constants.HF_HUB_CACHE}, and the model hub was not reached or "
-        "does not know it. Two ways out: fetch it on a machine with network access and copy that cache here (set "
-        f"HF_HOME to move it), or put the files anywhere and give their path as `{key}:` of the encoder in config.yaml."
+        f"{what}: no such folder, nothing in the cache {cache or constants.HF_HUB_CACHE}, and the model hub was "
+        "not reached or does not know it. Two ways out: fetch it on a machine with network access and copy that cache "
+        f"here (HF_HOME moves it), or put the files anywhere and give their path as `{key}:` of the encoder."
     )
 
 
@@ -108,6 +123,23 @@ def encode_sorted(
     result = np.empty((len(texts), *parts[0].shape[1:]), np.float32)
     result[order] = np.concatenate(parts)
     return result
+
+
+def token_states(model: Any, texts: Sequence[str], length: int, batch_size: int, what: str) -> np.ndarray:
+    """float32 (n, length + 1, width): the last states of each text's tokens, cut at ``length`` or padded with zeros,
+    then its sentence vector."""
+
+    def batch(some: list[str]) -> np.ndarray:
+        options = {"batch_size": batch_size, "show_progress_bar": False}
+        states = model.encode(some, output_value="token_embeddings", **options)
+        pooled = model.encode(some, **options)
+        result = np.zeros((len(some), length + 1, pooled.shape[1]), np.float32)
+        for row, state in zip(result, states, strict=True):
+            row[: min(length, len(state))] = state[:length].float().cpu().numpy()
+        result[:, -1] = pooled
+        return result
+
+    return encode_sorted(texts, batch, batch_size, what)
 
 
 def weights_digest(module: Any) -> str:

@@ -4,11 +4,15 @@ A sample is answered with its best unseen class if ``margin < gamma`` and with i
 margin = best seen score - best unseen score. This one inequality serves fitting and applying.
 
 Carrying a factor from a validation split to the test split. The two models are trained on different classes, so a
-score of 0.1 need not mean the same in both. Gamma is therefore counted in units of the *spread* of a model: the
-standard deviation of a sample's scores over the seen classes, averaged over the samples. The spread needs no label, is
-one number a model, and turns any factor a method puts on its scores (a temperature, an unnormalised dot product) into
-the same unit on both sides. It is a statistic of unlabelled test scores; with ``scale="raw"`` gamma stays in score
-units and not even that is used. Centring is not needed: the margin is a difference.
+score of 0.1 need not mean the same in both, and methods return cosines, dot products or log-probabilities. Margins are
+therefore counted in a unit, chosen by ``scale``:
+- ``sample`` (default): the standard deviation of this sample's scores over the seen classes. GZSL answers then stay the
+  same when a sample's scores are shifted or scaled, as ZSL answers do, and depend on no other test sample.
+- ``spread``: that deviation averaged over the samples, one unlabelled number a model; Chao's rule with its own gamma.
+- ``raw``: score units.
+Measured with five closed-form methods on simple features of UTD-MHAD (20 random draws of 22/5 with one and with three
+validation splits, 20 of 14/13 with three), mean H was 29.2 / 33.2 / 19.3 with ``sample``, 29.3 / 33.5 / 18.7 with
+``spread``, 28.3 / 33.1 / 17.5 with ``raw`` and at most 2 without calibration.
 
 The factor is fitted to maximise H, averaged over the validation splits. H is a step function of gamma, so all of its
 steps are looked at; the middle of the best step is taken, of the widest one if several are equally good.
@@ -24,14 +28,14 @@ import numpy as np
 from zssar.errors import unknown
 from zssar.evaluation.metrics import Curve, seen_unseen_curve
 
-SCALES = ("spread", "raw")
+SCALES = ("sample", "spread", "raw")
 
 
 @dataclass(frozen=True)
 class Duel:
     """What is left of scores (n, K) once the best seen and the best unseen class of every sample are known.
 
-    seen, unseen: column of the best class of either group (n,). margin (n,): in units of ``unit``.
+    seen, unseen: column of the best class of either group (n,). margin (n,): in units; unit: their mean size.
     """
 
     seen: np.ndarray
@@ -48,23 +52,27 @@ class Duel:
         return seen_unseen_curve(self.margin, self.seen == labels, self.unseen == labels, seen_sample, weights)
 
 
-def spread(scores: np.ndarray, seen: np.ndarray) -> float:
-    """Mean over samples of the standard deviation over the seen classes; 1 if that is 0 (nothing to scale by)."""
-    value = float(scores[:, seen].std(axis=1).mean()) if len(scores) else 0.0
-    return value if value > 0 else 1.0
-
-
-def duel(scores: np.ndarray, seen: np.ndarray, scale: str = "spread") -> Duel:
-    """Reduce scores (n, K) to a Duel; ``seen`` bool (K,) marks the columns of seen classes."""
+def units(scores: np.ndarray, seen: np.ndarray, scale: str = "sample") -> np.ndarray:
+    """The unit (n,) in which the scores of each sample are counted; 1 where the seen scores do not differ at all."""
     if scale not in SCALES:
         raise unknown("calibration scale", scale, SCALES)
-    unit = spread(scores, seen) if scale == "spread" else 1.0
+    if scale == "raw":
+        return np.ones(len(scores))
+    deviation = scores[:, seen].std(axis=1)
+    if scale == "spread":
+        deviation = np.full(len(scores), deviation.mean())
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def duel(scores: np.ndarray, seen: np.ndarray, scale: str = "sample") -> Duel:
+    """Reduce scores (n, K) to a Duel; ``seen`` bool (K,) marks the columns of seen classes."""
+    unit = units(scores, seen, scale)
     columns_seen, columns_unseen = np.flatnonzero(seen), np.flatnonzero(~seen)
     rows = np.arange(len(scores))
     best_seen = columns_seen[scores[:, columns_seen].argmax(axis=1)]
     best_unseen = columns_unseen[scores[:, columns_unseen].argmax(axis=1)]
     margin = (scores[rows, best_seen] - scores[rows, best_unseen]) / unit
-    return Duel(best_seen, best_unseen, margin, unit)
+    return Duel(best_seen, best_unseen, margin, float(unit.mean()))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate(trial: Trial, validations: Sequence[Trial] = (), scale: str = "spread") -> list[Outcome]:
+def evaluate(trial: Trial, validations: Sequence[Trial] = (), scale: str = "sample") -> list[Outcome]:
     """All outcomes of a run, seeds in order. Raises UserError if a validation run lacks a seed."""
     for validation in validations:
         lost = set(trial.scores.seeds) - set(validation.scores.seeds)
@@ -79,9 +79,8 @@ def _evaluate_seed(trial: Trial, validations: Sequence[Trial], seed: int, scale:
     chosen["oracle"] = epochs[int(np.argmax(test_curve))]
     outcomes = [_zsl(trial, seed, selection, epoch, answers[epoch]) for selection, epoch in chosen.items()]
     for outcome in outcomes:
-        outcome.details["test_top1_by_epoch"] = dict(zip(epochs, test_curve))
         if outcome.selection == "oracle":
-            outcome.details["looks"] = len(epochs)
+            outcome.details |= {"looks": len(epochs), "test_top1_by_epoch": dict(zip(epochs, test_curve))}
         if outcome.selection == "validated":
             outcome.details["validation_top1_by_epoch"] = dict(zip(epochs, validation_curve))
     if trial.seen_sample.any():
@@ -152,17 +151,18 @@ def _gzsl(trial: Trial, seed: int, selection: str, epoch: int, factor: Factor | 
     uncalibrated = gzsl_values(trial, fight.answers(0.0))
     details: dict[str, Any] = {"unit": fight.unit, "uncalibrated": uncalibrated}
     details["class_averaged_ausuc"] = trial.curve(fight, by_class=True).area
+    details["raw_score_ausuc"] = trial.curve(trial.duel(seed, epoch, "raw")).area
     predicted = None
     if factor is not None:
         predicted = fight.answers(factor.gamma)
         values |= gzsl_values(trial, predicted)
         details |= {"gamma": factor.gamma, "validation_harmonic": factor.harmonic, "informed": factor.informed}
-        details["sent_to_unseen"] = _sent_to_unseen(trial, predicted)
+        details["sent_to_unseen"] = sent_to_unseen(trial, predicted)
     counts = {name: count for name, count in gzsl_counts(trial).items() if name in values}
     return Outcome(seed, "gzsl", selection, values, counts, epoch, predicted, details)
 
 
-def _sent_to_unseen(trial: Trial, predicted: np.ndarray) -> dict[str, float]:
+def sent_to_unseen(trial: Trial, predicted: np.ndarray) -> dict[str, float]:
     """Share of the samples of either group that are answered with an unseen class."""
     sent, seen = ~trial.seen[predicted], trial.seen_sample
     return {"seen_samples": float(sent[seen].mean()), "unseen_samples": float(sent[~seen].mean())}

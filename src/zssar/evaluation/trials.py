@@ -39,11 +39,14 @@ class Trial:
     def where(self, seed: int, epoch: int) -> str:
         return f"{self.scores.path} (seed {seed}, epoch {epoch})"
 
+    def unseen_scores(self, seed: int, epoch: int) -> np.ndarray:
+        """Checked scores (n, U) of all samples when only the unseen classes are asked, float64."""
+        scores = self.scores.read(seed, epoch, unseen=True)
+        return check_scores(scores, len(self.labels), len(self.unseen), self.where(seed, epoch))
+
     def zsl(self, seed: int, epoch: int) -> np.ndarray:
         """Columns (u,) answered for the unseen samples when only the unseen classes are asked."""
-        scores = self.scores.read(seed, epoch, unseen=True)
-        scores = check_scores(scores, len(self.labels), len(self.unseen), self.where(seed, epoch))
-        return self.unseen[scores[~self.seen_sample].argmax(axis=1)]
+        return self.unseen[self.unseen_scores(seed, epoch)[~self.seen_sample].argmax(axis=1)]
 
     def zsl_top1(self, seed: int, epoch: int) -> float:
         return top1(self.zsl(seed, epoch), self.labels[~self.seen_sample])

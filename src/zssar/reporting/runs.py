@@ -72,8 +72,15 @@ def column_group(split: str, groups: Mapping[str, Sequence[str]] | None = None) 
     return f"{draw[1]}{draw[2] or ''}" if draw else split
 
 
-def is_simulated(dataset: str) -> bool:
-    return bool(SIMULATED.match(dataset))
+def is_simulated(dataset: str, simulated: Sequence[str] = ()) -> bool:
+    """Whether a data set is simulated: by its name (``sim``, ``sim_...``) or because ``simulated`` names it."""
+    return bool(SIMULATED.match(dataset)) or dataset in simulated
+
+
+def title_of_data(runs: pd.DataFrame, simulated: Sequence[str] = ()) -> list[str]:
+    """The data sets of the runs as a title names them."""
+    names = sorted(runs["dataset"].unique())
+    return [f"{name} (simulated data)" if is_simulated(name, simulated) else name for name in names]
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,26 @@ def cell(runs: pd.DataFrame, setting: str, metric: str, selection: str) -> Cell 
     means, draws = by_draw.mean(), by_draw.ngroups
     spread = means.std(ddof=1) if draws > 1 else lines["value"].std(ddof=1)
     return Cell(float(means.mean()), float(spread), int(by_draw.size().min()), draws, selection)
+
+
+def row_labels(runs: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd.Series:
+    """What a line's row is called in one string: the method, and in brackets whatever factor varies in the file."""
+    varying = [f for f in FACTORS if runs[f].nunique() > 1]
+    label = runs["method"].map(lambda m: (names or {}).get(m, m))
+    if not varying:
+        return label
+    return label + " (" + runs[varying].agg(", ".join, axis=1) + ")"
+
+
+def by_split(runs: pd.DataFrame, setting: str, metric: str, selection: str, names=None) -> pd.DataFrame:
+    """Cell means, rows as ``row_labels``, columns ``dataset/split`` (draws apart); NaN where a method has no line."""
+    labels, splits = row_labels(runs, names), runs["dataset"] + "/" + runs["split"]
+    values: dict[tuple[str, str], float] = {}
+    for (label, split), lines in runs.groupby([labels, splits]):
+        found = cell(lines, setting, metric, selection)
+        values[label, split] = found.mean if found else float("nan")
+    table = pd.Series(values).unstack()
+    return table.dropna(axis=0, how="all").dropna(axis=1, how="all")
 
 
 def chance(runs: pd.DataFrame) -> float:

@@ -67,9 +67,26 @@ def save(figure: Figure, paths: Sequence[Path | str]) -> None:
 
 
 def simulated_note(figure: Figure, simulated: bool) -> None:
-    """Say so on the figure if it shows simulated data."""
-    if simulated:
-        figure.text(1.0, 0.0, "simulated data", ha="right", va="top", fontsize=6, color="0.35", style="italic")
+    """Say so on the figure, once, if it shows simulated data."""
+    if simulated and not any(text.get_text() == "simulated data" for text in figure.texts):
+        figure.text(1.0, 1.0, "simulated data", ha="right", va="bottom", fontsize=6, color="0.35", style="italic")
+
+
+def legend(
+    figure: Figure, handles: Sequence, labels: Sequence[str], where: str = "outside lower center", **more
+) -> None:
+    """A legend outside the axes with as many columns as fit into the width of the figure."""
+    widest = max((len(label) for label in labels), default=1)
+    columns = int(figure.get_figwidth() / (0.055 * widest + 0.45))
+    figure.legend(handles, labels, loc=where, ncols=max(1, min(columns, len(labels))), **more)
+
+
+def require_few(what: str, count: int) -> None:
+    """Raise UserError if there are more things to tell apart than colours."""
+    require(
+        count <= len(CATEGORIES),
+        f"{count} {what} in one figure cannot be told apart; name at most {len(CATEGORIES)}",
+    )
 
 
 def require(condition: bool, message: str) -> None:

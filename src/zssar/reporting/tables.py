@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zssar.errors import UserError
 from zssar.reporting.published import Published, find
-from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, is_simulated
+from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, title_of_data
 
 
 class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
     printed. ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
-    "PURLS supp. T8", whose values are shown beside ours."""
+    "PURLS supp. T8", whose values are shown beside ours. ``simulated``: data sets to be called simulated besides
+    ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -29,6 +30,7 @@ class TableParams(BaseModel):
     names: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     published: list[str] = []
+    simulated: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ COLUMNS = (
     Column("gzsl", "unseen", "main", "GZSL U"),
     Column("gzsl", "harmonic", "main", "GZSL H"),
     Column("gzsl", "ausuc", "main", "AUSUC"),
+    Column("gzsl_gate", "seen", "main", "gate S"),
+    Column("gzsl_gate", "unseen", "main", "gate U"),
+    Column("gzsl_gate", "harmonic", "main", "gate H"),
+    Column("gzsl_ratio", "seen", "main", "ratio gate S"),
+    Column("gzsl_ratio", "unseen", "main", "ratio gate U"),
+    Column("gzsl_ratio", "harmonic", "main", "ratio gate H"),
     Column("zsl", "top1", "last", "last epoch ZSL"),
     Column("zsl", "top1", "oracle", "oracle ZSL"),
     Column("gzsl", "harmonic", "oracle", "oracle H"),
@@ -126,12 +134,11 @@ def _ranks(cells: list[dict[str, dict[str, Cell]]], groups: list[str]) -> list[f
 
 
 def _title(runs, name: str, params: TableParams, groups: list[str], levels: dict[str, float]) -> tuple[str, str]:
-    datasets = [f"{d} (simulated data)" if is_simulated(d) else d for d in sorted(runs["dataset"].unique())]
     seeds = runs.groupby(["group", "method"])["seed"].nunique()
     many = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     chances = ", ".join(f"{g.split('/', 1)[1]} {levels[g]:.1f}" for g in groups if math.isfinite(levels[g]))
     what = params.title or "Zero-shot skeleton action recognition"
-    data = "; ".join(datasets)
+    data = "; ".join(title_of_data(runs, params.simulated))
     plural = "seed" if many == "1" else "seeds"
     return f"{name}: {what} on {data}; {many} {plural}" + (f"; ZSL chance in %: {chances}" if chances else ""), data
 
@@ -142,11 +149,13 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
     pooled = any(c.draws > 1 for row in table.cells for g in row.values() for c in g.values())
     over = "seeds (for a family of splits: over class draws, seeds averaged first)" if pooled else "seeds"
     notes = [
-        f"Percent, mean ± standard deviation over {over}. Bold: highest mean. {'; '.join(fixed)}.".replace(" .", "."),
+        f"Percent, mean ± standard deviation over {over}. Bold: highest mean."
+        + (f" The same in every row: {', '.join(fixed)}." if fixed else ""),
         "Main numbers: epoch chosen on validation splits cut from the seen classes; the last epoch where a method has "
         "nothing to choose or there is no validation split. GZSL: calibrated stacking with a factor fitted on the same "
         "validation splits; S and U are accuracies on samples of seen and unseen classes, H their harmonic mean, "
         "AUSUC the area under the seen-unseen curve over all factors.",
+        *_gate_notes(heads),
         "Oracle: best epoch (and best factor) picked on the unseen test samples, as much published code does. "
         "It is an upper bound and no result.",
     ]
@@ -156,6 +165,18 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         )
     backbones = sorted({str(p) for row in table.published for g in row.values() for p in g.values()})
     notes += [f"Published, under the same class split but other features: {p}." for p in backbones]
+    return notes
+
+
+def _gate_notes(heads: set[str]) -> list[str]:
+    notes = []
+    if "gate H" in heads:
+        notes.append(
+            "Gate: a classifier fitted on the validation splits sends a sample to the backbone's seen classes or to "
+            "the method's unseen ones (SynSE)."
+        )
+    if "ratio gate H" in heads:
+        notes.append("Ratio gate: unseen if best seen error / best unseen error exceeds a validated threshold (Flora).")
     return notes
 
 
@@ -238,15 +259,15 @@ def to_markdown(table: Table) -> str:
         heads.append("average rank")
         for line, rank in zip(body, table.ranks):
             line.append("–" if math.isnan(rank) else f"{rank:.1f}")
-        parts += ["## Overview", "", *_pipe(heads, body, len(names)), ""]
+        parts += ["## Overview", "", *pipe(heads, body, len(names)), ""]
     for group in table.groups:
         columns = table.columns(group)
         body = [a + b for a, b in zip(left, _grid(table, group, columns, ("**", "**"), "±"))]
-        parts += [f"## {group}", "", *_pipe([*names, *_heads(table, group, columns)], body, len(names)), ""]
+        parts += [f"## {group}", "", *pipe([*names, *_heads(table, group, columns)], body, len(names)), ""]
     return "\n".join(parts + [line for note in table.notes for line in (note, "")]).rstrip() + "\n"
 
 
-def _pipe(heads: list[str], body: list[list[str]], left: int) -> list[str]:
+def pipe(heads: list[str], body: list[list[str]], left: int) -> list[str]:
     """A Markdown table, padded so that it can be read as plain text; the first ``left`` columns are left-aligned."""
     widths = [max(len(line[i]) for line in [heads, *body]) for i in range(len(heads))]
 

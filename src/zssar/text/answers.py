@@ -1,6 +1,6 @@
 """Description files: one JSON line per class, in class order.
 
-    {"index": 0, "name": "drink water", "answers": [{"head": "..."}], "template": "<hash>", "author": "...", "date": "..."}
+    {"index": 0, "name": "bow", "answers": [{"head": "..."}], "template": "<hash>", "author": "...", "date": "..."}
 
 Several answers are several draws of the same question. Written by ``describe``, committed under ``prompts/frozen``.
 """

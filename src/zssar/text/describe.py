@@ -54,7 +54,7 @@ def describe(
     if params:
         raise UserError(
             f"sources.{source}: parameters {sorted(params)} fit no sort of source. A language model has `model:`, "
-            "a published file has `format:` and `file:`, committed answers have no parameters. See docs/descriptions.md."
+            "a published file has `format:` and `file:`, committed answers have none. See docs/descriptions.md."
         )
     return from_frozen(kind, names, frozen)
 
@@ -86,7 +86,8 @@ def from_frozen(kind: Kind, names: Sequence[str], folder: Path) -> list[Answered
         how = "do not say which question they answer" if unmarked else "were given to another wording of the question"
         print(
             f"warning: {path}: {stale} of {len(lines)} answers {how}"
-            f" ({kind.name}.md, now {kind.template}); they are used as they are. See docs/descriptions.md, Stale answers.",
+            f" ({kind.name}.md, now {kind.template}); they are used as they are. "
+            "See docs/descriptions.md, Stale answers.",
             file=sys.stderr,
         )
     return lines
@@ -111,8 +112,8 @@ def _nothing_frozen(kind: Kind, path: Path) -> str:
         f"no answers of kind {kind.name!r} are committed: {path} does not exist "
         f"(committed there: {', '.join(have) or 'nothing'}). Three ways on:\n"
         "  1. use one of the committed kinds;\n"
-        "  2. have a language model answer: add a source with `model:` (and `base_url:` for a server of your own) under "
-        "`sources:` in config.yaml, put its key into the environment variable OPENAI_API_KEY, and name that source in "
-        "the table;\n"
+        "  2. have a language model answer: add a source with `model:` (and `base_url:` for a server of your own) "
+        "under `sources:` in config.yaml, put its key into the environment variable OPENAI_API_KEY, and name that "
+        "source in the table;\n"
         f"  3. write {path} by hand, one line per class. docs/descriptions.md has the format."
     )

@@ -128,7 +128,7 @@ class Kind:
 def read_kind(path: Path | str) -> Kind:
     """The kind of a template file; its name is the file's stem.
 
-    Raises UserError naming the file and the key if the front matter is broken or the question has no place for the name.
+    Raises UserError naming file and key if the front matter is broken or the question has no place for the name.
     """
     path = Path(path)
     try:

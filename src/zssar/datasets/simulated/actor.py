@@ -106,7 +106,7 @@ class Actor:
         """The same keys at slightly other times: nobody repeats a movement exactly."""
         inner = [keys[k][0] + self.rng.normal(0, 0.012) for k in range(1, len(keys) - 1)]
         times = [keys[0][0], *inner, keys[-1][0]]
-        times = np.maximum.accumulate(np.array(times) + 1e-4 * np.arange(len(times)))
+        times = np.maximum.accumulate(times) + 1e-4 * np.arange(len(times))  # in order, and no two at once
         return [(float(time), key[1]) for time, key in zip(times, keys)]
 
     def _idle(self) -> None:

@@ -26,8 +26,6 @@ def to_layout(sequence: SkeletonSequence, name: str) -> SkeletonSequence:
     if sequence.layout != KINECT25.name:
         raise UserError(f"{sequence.sample_id}: to_layout converts from {KINECT25.name}, not from {sequence.layout}")
     target = layout(name)
-    if target.name == KINECT25.name:
-        return sequence
     points = _points(sequence.joints.astype(np.float64))
     if "spine_shoulder" not in target.joints:  # such sensors call the middle of the shoulders neck
         points["neck"] = points["spine_shoulder"]

@@ -74,15 +74,13 @@ def walk(actor: Actor, distance: float, start: float, end: float, steps: int, he
     beats = steps + 1 if close else steps
     beat, scale = (end - start) / beats, actor.body.scale
     ahead = np.array([-np.sin(heading), 0.0, np.cos(heading)])
-    for side in sides:
-        actor.feet[side] = actor.feet[side].copy()
     reached = dict.fromkeys(sides, 0.0)
     for i in range(beats):
         side, goal = sides[i % 2], distance * min(i + 1, steps) / steps
         s = within(actor, start + i * beat, start + (i + 1) * beat)
         way = (goal - reached[side]) * ease(s)
         actor.feet[side] += scale * way[:, None] * ahead
-        actor.feet[side][:, 1] += 0.09 * scale * np.sin(np.pi * s) ** 1
+        actor.feet[side][:, 1] += 0.09 * scale * np.sin(np.pi * s)
         actor.heel[side] += 0.6 * np.exp(-(((actor.u - start - i * beat) / (0.35 * beat)) ** 2)) * min(i, 1)
         reached[side] = goal
     progress = np.interp(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from zssar.datasets.simulated.body import rotation
 from zssar.interfaces import SkeletonSequence
@@ -74,14 +73,22 @@ def hidden(joints: np.ndarray) -> np.ndarray:
     return score
 
 
+def _wandering(noise: np.ndarray, memory: float) -> np.ndarray:
+    """First-order autoregression along the frames (axis 1), of the same variance as the white noise given."""
+    fresh = np.sqrt(1 - memory**2)
+    for t in range(1, noise.shape[1]):
+        noise[:, t] = memory * noise[:, t - 1] + fresh * noise[:, t]
+    return noise
+
+
 def track(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Noisy joints and tracking states: jitter, slow drift of hidden joints, now and then a joint that jumps away."""
     m, t, v, _ = joints.shape
     away = hidden(joints)
-    jitter = lfilter([1.0], [1.0, -0.5], rng.standard_normal((m, t, v, 3)), axis=1) * 0.87
-    drift = lfilter([0.25], [1.0, -0.93], rng.standard_normal((m, t, v, 3)), axis=1)
+    jitter = _wandering(rng.standard_normal((m, t, v, 3)), 0.5)
+    drift = _wandering(rng.standard_normal((m, t, v, 3)), 0.93)
     size = (NOISE * (1.0 + 1.5 * away))[..., None]
-    noisy = joints + size * jitter * [1.0, 1.0, 1.3] + (0.05 * away)[..., None] * drift
+    noisy = joints + size * jitter * [1.0, 1.0, 1.3] + (0.035 * away)[..., None] * drift
     states = np.where(away > 0.35, 1, 2).astype(np.uint8)
     for person in range(m):
         for _ in range(rng.poisson(0.8)):

@@ -72,6 +72,8 @@ def test_grid_batches_are_channels_last_and_equal_whether_kept_or_read():
     expected = features["grid"][[5, 0, 5]].transpose(0, 2, 3, 1).astype(np.float32)
     np.testing.assert_array_equal(kept[rows], expected)
     np.testing.assert_array_equal(read[rows], expected)
+    halves = Grid(features, "cpu", bins=2)[rows]
+    np.testing.assert_allclose(halves[:, 1], expected[:, 2:].mean(1), atol=2e-3)
 
 
 def test_eq_1_to_3_folded_part_equals_the_plain_form():
@@ -157,6 +159,7 @@ def test_partitions_follow_the_text_kind(parts):
         {"semantic_classes": "all"},
         {"similarity": "dot", "lr": 1e-4},
         {"text_norm": 1.0},
+        {"bins": 2},
         {"precision": "bf16"},
     ],
 )

@@ -43,8 +43,8 @@ def refuse_broken() -> None:
             del sys.modules[name]
         raise UserError(
             f"the installed torchvision cannot be loaded beside torch {metadata.version('torch')} ({error}); the "
-            "text encoders cannot be imported next to it. Either remove it (pip uninstall torchvision; nothing here needs it) or "
-            "install the pair that belongs together: pip install 'zssar[clip]'."
+            "text encoders cannot be imported next to it. Either remove it (pip uninstall torchvision; nothing here needs it) "
+            "or install the pair that belongs together: pip install 'zssar[clip]'."
         ) from None
 
 

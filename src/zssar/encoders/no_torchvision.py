@@ -42,9 +42,9 @@ def refuse_broken() -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         raise UserError(
-            f"the installed torchvision cannot be loaded beside torch {metadata.version('torch')} ({error}); the "
-            "text encoders cannot be imported next to it. Either remove it (pip uninstall torchvision; nothing here needs it) or "
-            "install the pair that belongs together: pip install 'zssar[clip]'."
+            f"the installed torchvision cannot be loaded beside torch {metadata.version('torch')} ({error}), and the "
+            "text encoders cannot be imported next to it. Either remove it, since nothing here needs it (pip uninstall "
+            "torchvision), or install the pair that belongs together (pip install 'zssar[clip]')."
         ) from None
 
 

@@ -19,6 +19,7 @@ class Backbone(nn.Module, ABC):
     """
 
     out_channels: int
+    streams: ClassVar[tuple[str, ...] | None] = None  # those it can read; None: all
     paper_recipe: ClassVar[Mapping[str, Any]] = {}  # keyword arguments of features.recipe.Training, as published
 
     @abstractmethod

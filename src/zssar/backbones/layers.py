@@ -1,16 +1,19 @@
 """Building blocks of the graph networks: initial weights, residuals, temporal convolutions. Blocks, no networks.
 
-All tensors between blocks are (B, C, T, V) in channels-last memory, so that a joint's channels lie together: 1x1
-convolutions are then plain matrix products and the graph product needs no copy (measured in benchmarks/README.md).
+Tensors between blocks are (B, C, T, V), for most networks in channels-last memory, so that a joint's channels lie
+together: 1x1 convolutions are then plain matrix products and the graph product needs no copy (benchmarks/README.md).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from zssar.errors import UserError, unknown
 
 # What the published recipes of the family share; none of them augments, smooths labels or clips gradients.
 PAPER = {
@@ -26,7 +29,21 @@ PAPER = {
 }
 
 # (width, stride in time) of the ten blocks that ST-GCN, Shift-GCN, CTR-GCN and AA-GCN share.
-TEN_BLOCKS = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
+Plan = tuple[tuple[int, int], ...]
+TEN_BLOCKS: Plan = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
+
+
+def blocks_of(widths: str | Sequence[Sequence[int]], named: Mapping[str, Plan] | None = None) -> Plan:
+    """((width, stride), ...) from a name (``full``: the ten blocks) or a list of pairs. Raises UserError otherwise."""
+    known = {"full": TEN_BLOCKS, **(named or {})}
+    if isinstance(widths, str):
+        if widths not in known:
+            raise unknown("widths of a backbone", widths, known)
+        return known[widths]
+    plan = tuple(tuple(pair) for pair in widths)
+    if not plan or any(len(pair) != 2 or min(pair) < 1 for pair in plan):
+        raise UserError(f"widths of a backbone: expected [[width, stride], ...] of positive numbers, got {widths}")
+    return plan
 
 
 def init_convolutions(module: nn.Module) -> None:
@@ -84,6 +101,11 @@ class Shortcut(nn.Module):
         if self.none:
             return 0.0
         return x if self.conv is None else self.bn(self.conv(x))
+
+
+def fused(convs: Sequence[nn.Conv2d], x: torch.Tensor) -> torch.Tensor:
+    """The outputs of several 1x1 convolutions of one input, one after another along channels, in one product."""
+    return F.conv2d(x, torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
 
 
 def temporal_conv(channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:

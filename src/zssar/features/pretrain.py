@@ -57,8 +57,12 @@ def pretrain(request: Request, device: str, checkpoint_file: Path) -> Result:
     data = Skeletons(request.skeletons)
     split, rows = training_rows(data, request.split)
     of = layout(data.layout)
-    paper = plugins.load("backbones", request.module).paper_recipe
-    training = Training.of(request.training, paper)
+    plugin = plugins.load("backbones", request.module)
+    if plugin.streams is not None and request.stream not in plugin.streams:
+        raise UserError(
+            f"{request.module} cannot read the stream {request.stream}; it reads {', '.join(plugin.streams)}"
+        )
+    training = Training.of(request.training, plugin.paper_recipe)
     dtype = devices.autocast_dtype(device, request.precision)
     seed_everything(request.seed + 1000 * distributed.rank())  # dropout differs between processes
     bodies = data.joints.shape[1]

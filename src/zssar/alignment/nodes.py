@@ -43,7 +43,8 @@ def segments(length: int, count: int) -> list[slice]:
 class Grid:
     """Batches of a grid as float32 (B, T', V, D) on the device; kept there in float16 if it fits, else read by rows.
 
-    ``bins``: average the time steps to that many; None leaves them as they are. ``memory``: bytes that may be kept; None takes 2 GiB on a CPU and half of what is free on a GPU.
+    ``bins``: average the time steps to that many; None leaves them as they are. ``memory``: bytes that may be kept;
+    None takes 2 GiB on a CPU and half of what is free on a GPU.
     """
 
     def __init__(self, features: Features, device, dim: int | None = None, bins=None, memory: int | None = None):

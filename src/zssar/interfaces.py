@@ -115,10 +115,10 @@ class Features:
         return np.asarray(self._view(view)[...])
 
     def batch(self, view: str, rows) -> np.ndarray:
-        """The given rows (any order, repeats allowed) of one view; reads no more than those rows' chunks."""
+        """The given rows (a slice, or indices in any order, repeated or not); reads only those rows' chunks."""
         array = self._view(view)
-        if isinstance(array, np.ndarray):
-            return array[rows]
+        if isinstance(array, np.ndarray) or isinstance(rows, slice):
+            return np.asarray(array[rows])
         order, back = np.unique(np.asarray(rows), return_inverse=True)
         return array[order][back]
 
@@ -192,7 +192,7 @@ class AlignmentMethod(ABC):
     used), ``seed`` and ``device``, and stores them under their own names. What is learned ends in an underscore.
 
     pairwise: a class's score does not depend on which other classes are asked (False: generative methods that train
-    a classifier for the classes asked). uses_unseen_texts: ``fit`` wants the texts of all classes as ``all_texts``.
+    a classifier for the classes asked). uses_unseen_texts: ``fit`` takes the texts of all classes as ``all_texts=``.
     transductive: scores depend on the other test samples; such methods have a table of their own.
     """
 

@@ -20,6 +20,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from zssar.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -73,9 +75,12 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def file_digest(path: Path | str) -> str:
-    """SHA-256 of a file, read in blocks."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file, read in blocks. Raises UserError if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; ask Snakemake for it: snakemake --cores all {path}") from None
 
 
 def text_digest(text: str) -> str:

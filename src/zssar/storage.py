@@ -23,6 +23,7 @@ import numpy as np
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts, Features, SkeletonSequence
 
+CHUNK_ROWS, CHUNK_BYTES = 64, 2**20  # of feature files: a shuffled batch reads little more than its own rows
 META = ("label", "subject", "camera", "setup", "replication")
 
 
@@ -184,24 +185,54 @@ def skeleton_meta(path: Path | str) -> tuple[dict[str, Any], dict[str, np.ndarra
 # --- features --------------------------------------------------------------------------------------------------------
 
 
+class FeatureWriter:
+    """Takes views of consecutive samples; use inside ``with feature_writer(path, ...)``."""
+
+    def __init__(self, file: h5py.File):
+        self.file, self.count = file, 0
+
+    def add(self, views: Mapping[str, np.ndarray]) -> None:
+        """The same views, (m, ...) each, of the next m samples. A chunk holds about a megabyte of whole samples."""
+        for name, view in views.items():
+            data = view.astype(np.float16 if name == "grid" else np.float32, copy=False)
+            if f"views/{name}" not in self.file:
+                rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, data[:1].nbytes)))
+                shape = data.shape[1:]
+                self.file.create_dataset(
+                    f"views/{name}", (0, *shape), data.dtype, maxshape=(None, *shape), chunks=(rows, *shape)
+                )
+            target = self.file[f"views/{name}"]
+            target.resize(self.count + len(data), axis=0)
+            target[self.count :] = data
+        self.count += len(next(iter(views.values())))
+
+
+@contextlib.contextmanager
+def feature_writer(
+    path: Path | str, sample_id: Sequence[str], attrs: Mapping[str, Any], label: np.ndarray | None = None
+) -> Iterator[FeatureWriter]:
+    """Write a feature file piece by piece. Raises UserError if fewer or more samples were added than there are ids."""
+    with whole(path) as draft, h5py.File(draft, "w") as file:
+        file["sample_id"] = np.array(list(sample_id), dtype=h5py.string_dtype())
+        if label is not None:
+            file["label"] = np.asarray(label, np.int32)
+        _set_attrs(file, attrs)
+        writer = FeatureWriter(file)
+        yield writer
+        if writer.count != len(sample_id):
+            raise UserError(f"{path}: {writer.count} samples written for {len(sample_id)} ids")
+
+
 def write_features(
     path: Path | str,
     views: Mapping[str, np.ndarray],
     sample_id: Sequence[str],
     attrs: Mapping[str, Any],
     label: np.ndarray | None = None,
-    chunk_rows: int = 64,
 ) -> None:
-    """Views of the same samples, chunked by rows so that a batch read touches few chunks. The grid is float16."""
-    with whole(path) as draft, h5py.File(draft, "w") as file:
-        for name, view in views.items():
-            data = view.astype(np.float16 if name == "grid" else np.float32)
-            chunks = (max(1, min(len(data), chunk_rows)), *data.shape[1:]) if len(data) else None
-            file.create_dataset(f"views/{name}", data=data, chunks=chunks)
-        file["sample_id"] = np.array(list(sample_id), dtype=h5py.string_dtype())
-        if label is not None:
-            file["label"] = np.asarray(label, np.int32)
-        _set_attrs(file, attrs)
+    """Views of the same samples in one go. The grid is float16."""
+    with feature_writer(path, sample_id, attrs, label) as writer:
+        writer.add(views)
 
 
 @contextlib.contextmanager

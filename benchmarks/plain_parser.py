@@ -1,0 +1,109 @@
+"""The yardstick: how published preparation scripts read NTU, rebuilt in plain Python from a description of their steps.
+
+Chain of CTR-GCN's kind: read lines, split and convert every token of a joint line; one record per body id; denoise;
+two actors; translation. Not copied code: the steps, rules and constants are those listed in docs/data.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+
+def read(path: Path) -> dict[str, dict]:
+    """Body id -> joints (t, 25, 3), colours (t, 25, 2), frames; frames without a body do not count."""
+    lines = path.read_text().splitlines()
+    bodies: dict[str, dict] = {}
+    at, valid = 1, -1
+    for _ in range(int(lines[0])):
+        count = int(lines[at])
+        at += 1
+        if count == 0:
+            continue
+        valid += 1
+        joints, colours = np.zeros((25, 3), np.float32), np.zeros((25, 2), np.float32)
+        for _ in range(count):
+            identity = lines[at].split()[0]
+            number = int(lines[at + 1])
+            at += 2
+            for joint in range(number):
+                fields = lines[at].split()
+                joints[joint] = np.array(fields[:3], dtype=np.float32)
+                colours[joint] = np.array(fields[5:7], dtype=np.float32)
+                at += 1
+            record = bodies.setdefault(identity, {"joints": [], "colours": [], "frames": []})
+            record["joints"].append(joints.copy())
+            record["colours"].append(colours.copy())
+            record["frames"].append(valid)
+    for record in bodies.values():
+        record["joints"], record["colours"] = np.stack(record["joints"]), np.stack(record["colours"])
+    return bodies
+
+
+def motion(points: np.ndarray) -> float:
+    return float(np.var(points.reshape(-1, 3), axis=0, dtype=np.float64).sum())
+
+
+def denoise(bodies: dict[str, dict]) -> list[dict]:
+    if len(bodies) == 1:
+        return list(bodies.values())
+    left = {i: b for i, b in bodies.items() if len(b["frames"]) > 11}
+    if len(left) == 1:
+        return list(left.values())
+    scores = {i: motion(b["joints"]) for i, b in left.items()}
+    for identity, record in list(left.items()):
+        if len(left) == 1:
+            break
+        good = []
+        for t, pose in enumerate(record["joints"]):
+            if np.ptp(pose[:, 0]) <= 0.8 * np.ptp(pose[:, 1]):
+                good.append(t)
+        if 1 - len(good) / len(record["frames"]) >= 0.69754:
+            del left[identity]
+        elif len(good) < len(record["frames"]):
+            scores[identity] = min(scores[identity], motion(record["joints"][good]))
+    return [left[i] for i in sorted(left, key=lambda i: -scores[i])]
+
+
+def actors(bodies: list[dict]) -> np.ndarray:
+    """(T, 2, 75), frames without an actor removed."""
+    length = max(b["frames"][-1] for b in bodies) + 1
+    out = np.zeros((length, 2, 75), np.float32)
+    spans = [None, None]
+    for record in bodies:
+        start, end = record["frames"][0], record["frames"][-1]
+        for slot in (0, 1):
+            if spans[slot] is None or min(end, spans[slot][1]) - max(start, spans[slot][0]) <= 0:
+                for t, pose in zip(record["frames"], record["joints"]):
+                    out[t, slot] = pose.reshape(75)
+                old = spans[slot] or (start, end)
+                spans[slot] = (min(start, old[0]), max(end, old[1]))
+                break
+    return out[out.reshape(length, -1).any(1)]
+
+
+def translate(clip: np.ndarray) -> np.ndarray:
+    """Minus the spine of actor 1 in its first frame; absent actors stay zero."""
+    there = clip.any(2)
+    origin = clip[int(np.argmax(there[:, 0])), 0, 3:6]
+    result = np.zeros_like(clip)
+    for t in range(len(clip)):
+        for slot in (0, 1):
+            if there[t, slot]:
+                result[t, slot] = clip[t, slot] - np.tile(origin, 25)
+    return result
+
+
+def chain(path: Path) -> np.ndarray:
+    """(T, 2, 25, 3)."""
+    return translate(actors(denoise(read(path)))).reshape(-1, 2, 25, 3)
+
+
+def whole(paths: list[Path], output: Path) -> None:
+    """All files, padded to 300 frames, into one npz: the last step of the published scripts."""
+    padded = np.zeros((len(paths), 300, 150), np.float32)
+    for row, path in zip(padded, paths):
+        clip = chain(path).reshape(-1, 150)
+        row[: len(clip)] = clip
+    np.savez(output, x=padded)

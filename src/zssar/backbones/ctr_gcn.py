@@ -1,0 +1,150 @@
+"""CTR-GCN: channel-wise topology refinement graph convolution.
+
+Paper: Chen et al., ICCV 2021. Idea: a shared learnable graph per block, refined for every channel and clip by the
+differences of joint features (eq. 5-7): q and k are 1x1 projections averaged over time, M[u, v] = tanh(q_u - k_v),
+R = 1x1 projection of M to all channels, graph = alpha R + A, out[u] = sum_v graph[u, v] W x[v]; three of them are
+added. Temporal unit (3.4): four branches, two dilated convolutions, a max-pool and a plain 1x1.
+Input: any stream, any layout; 64 frames in the paper. Published: 1,446,672 parameters (25 joints, 60 classes).
+
+Equal to the published module but cheaper: the average over time is taken before the projections q and k (they are
+linear), and the three subsets share one convolution and one batched product. Differences: the ``persons`` option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from zssar.backbones.bodies import BodyBackbone
+from zssar.backbones.graph import SUBSETS, direction_partition
+from zssar.backbones.layers import (
+    PAPER,
+    Shortcut,
+    add_relu,
+    blocks_of,
+    fused,
+    init_convolutions,
+    init_head,
+    temporal_conv,
+)
+from zssar.errors import UserError
+from zssar.skeleton.layouts import Layout
+
+
+class Refinement(nn.Module):
+    """The four projections of one subset."""
+
+    def __init__(self, in_channels: int, channels: int):
+        super().__init__()
+        reduced = 8 if in_channels in (3, 9) else max(1, in_channels // 8)
+        self.query = nn.Conv2d(in_channels, reduced, 1)
+        self.key = nn.Conv2d(in_channels, reduced, 1)
+        self.value = nn.Conv2d(in_channels, channels, 1)
+        self.refine = nn.Conv2d(reduced, channels, 1)
+
+
+class Spatial(nn.Module):
+    """(B, C, T, V) -> (B, C', T, V)."""
+
+    def __init__(self, in_channels: int, channels: int, graph: torch.Tensor):
+        super().__init__()
+        self.graph = nn.Parameter(graph.clone())  # (K, target, source)
+        self.alpha = nn.Parameter(torch.zeros(1))
+        self.subsets = nn.ModuleList(Refinement(in_channels, channels) for _ in range(SUBSETS))
+        self.bn = nn.BatchNorm2d(channels)
+        self.shortcut = Shortcut(in_channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean(2, keepdim=True)
+        query = fused([s.query for s in self.subsets], mean).unflatten(1, (SUBSETS, -1))  # (B, K, r, 1, V)
+        key = fused([s.key for s in self.subsets], mean).unflatten(1, (SUBSETS, -1))
+        pairs = torch.tanh(query.transpose(3, 4) - key)  # (B, K, r, target, source)
+        value = fused([s.value for s in self.subsets], x).unflatten(1, (SUBSETS, -1))  # (B, K, C', T, V)
+        y = 0
+        for k, subset in enumerate(self.subsets):
+            graph = subset.refine(pairs[:, k]) * self.alpha + self.graph[k]  # (B, C', target, source)
+            y = y + torch.matmul(value[:, k], graph.transpose(2, 3).to(value.dtype))
+        return add_relu(self.bn(y), self.shortcut(x))
+
+
+class Temporal(nn.Module):
+    """Four branches of a quarter of the channels each; the stride sits in the second step of the first three."""
+
+    def __init__(self, channels: int, stride: int, kernel: int = 5, dilations: Sequence[int] = (1, 2)):
+        super().__init__()
+        if channels % (len(dilations) + 2):
+            raise UserError(f"ctr_gcn widths: {channels} is not a multiple of {len(dilations) + 2}")
+        width = channels // (len(dilations) + 2)
+
+        def reduce() -> list[nn.Module]:
+            return [nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+
+        branches = [
+            [*reduce(), temporal_conv(width, width, kernel, stride, dilation), nn.BatchNorm2d(width)]
+            for dilation in dilations
+        ]
+        branches.append([*reduce(), nn.MaxPool2d((3, 1), (stride, 1), (1, 0)), nn.BatchNorm2d(width)])
+        branches.append([nn.Conv2d(channels, width, 1, (stride, 1)), nn.BatchNorm2d(width)])
+        self.branches = nn.ModuleList(nn.Sequential(*steps) for steps in branches)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class Block(nn.Module):
+    def __init__(self, in_channels: int, channels: int, stride: int, graph: torch.Tensor, shortcut: str):
+        super().__init__()
+        self.spatial = Spatial(in_channels, channels, graph)
+        self.temporal = Temporal(channels, stride)
+        self.shortcut = Shortcut(in_channels, channels, stride, shortcut)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return add_relu(self.temporal(self.spatial(x)), self.shortcut(x))
+
+
+class CtrGcn(BodyBackbone):
+    """widths: full or [[width, stride], ...], widths divisible by four."""
+
+    memory_format = torch.contiguous_format  # the products are over joints, channel by channel
+
+    paper_recipe: ClassVar[Mapping[str, Any]] = {
+        **PAPER,
+        "epochs": 65,
+        "milestones": [35, 55],
+        "warmup": 5,
+        "batch_size": 64,
+        "weight_decay": 4e-4,
+        "frames": 64,
+        "crop": 0.5,
+        "test_crop": 0.95,
+        "rotation": 0.3,
+    }
+
+    def __init__(
+        self,
+        layout: Layout,
+        in_channels: int,
+        num_classes: int,
+        bodies: int = 2,
+        widths: str | Sequence[Sequence[int]] = "full",
+        persons: str = "all",
+    ):
+        plan = blocks_of(widths)
+        super().__init__(layout, in_channels, num_classes, bodies, persons, plan[-1][0], norm_per_slot=True)
+        graph = torch.from_numpy(direction_partition(layout))  # (K, source, target): rows of the paper are targets
+        sizes = [in_channels, *(width for width, _ in plan)]
+        self.blocks = nn.ModuleList(
+            Block(sizes[i], width, stride, graph, "match" if i else "none") for i, (width, stride) in enumerate(plan)
+        )
+        init_convolutions(self)
+        for block in self.blocks:
+            nn.init.constant_(block.spatial.bn.weight, 1e-6)
+        init_head(self.head)
+
+    def body(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x

@@ -1,0 +1,31 @@
+"""Write the features of a trained backbone: seen training clips with labels, test clips without."""
+
+from __future__ import annotations
+
+HELP = "Write features of a trained backbone for seen training clips and all test clips."
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--skeletons", required=True, help="skeleton file of preprocess_skeletons")
+    parser.add_argument("--split", required=True, help="e.g. purls_22_5 or purls_22_5-val0")
+    parser.add_argument("--weights", required=True, help="weights of pretrain_backbone")
+    parser.add_argument("--views", nargs="+", default=["pooled"], help="which averages of the network's map to write")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    parser.add_argument("--seen-train", required=True, help="output: features and labels of seen training clips")
+    parser.add_argument("--test", required=True, help="output: features of all test clips, without labels")
+    parser.add_argument("--test-labels", required=True, help="output: labels of the test clips, for evaluate alone")
+
+
+def run(args) -> None:
+    from pathlib import Path
+
+    from zssar import devices, storage
+    from zssar.features import extract
+
+    with devices.device(args.device) as device:
+        extractor, data, split, attrs = extract.extract(
+            Path(args.skeletons), args.split, Path(args.weights), args.views, device, args.precision
+        )
+        rows = extract.write(extractor, data, split, attrs, Path(args.seen_train), Path(args.test))
+    storage.write_text(args.test_labels, extract.labels_csv(data, split, rows))

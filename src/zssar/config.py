@@ -1,0 +1,146 @@
+"""config.yaml checked before anything runs: a closed schema, names that exist, and messages that say what to do.
+
+Light on purpose: the Snakefile imports it, and every job parses the Snakefile again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zssar.errors import UserError, unknown
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
+    """Validate and fill in defaults, in place; returns the config. Raises UserError at the first key that is wrong."""
+    import jsonschema
+
+    schema = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    for error in sorted(validator.iter_errors(config), key=lambda e: -len(e.absolute_path)):
+        raise _explain(error)
+    _fill(config, schema)
+    _check_names(config, Path(prompts))
+    return config
+
+
+def _explain(error) -> UserError:
+    place = "config: " + (".".join(map(str, error.absolute_path)) or "top level")
+    if error.validator == "additionalProperties" and error.schema.get("additionalProperties") is False:
+        allowed = list(error.schema["properties"])
+        wrong = next(key for key in error.instance if key not in allowed)
+        return unknown("key", wrong, allowed, place)
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return UserError(f"{place}: {', '.join(missing)} is missing")
+    if error.validator == "enum":
+        return unknown("value", error.instance, error.validator_value, place)
+    about = error.schema.get("description", "")
+    return UserError(f"{place}: {error.message}. {about}")
+
+
+def _fill(value: Any, schema: dict[str, Any]) -> None:
+    """Write the schema's defaults into objects that lack them."""
+    if not isinstance(value, dict):
+        return
+    known = schema.get("properties", {})
+    for key, part in known.items():
+        if key not in value and "default" in part:
+            value[key] = part["default"]
+        if key in value:
+            _fill(value[key], part)
+    rest = schema.get("additionalProperties")
+    if isinstance(rest, dict):
+        for key in value.keys() - known.keys():
+            _fill(value[key], rest)
+
+
+def _check_names(config: dict[str, Any], prompts: Path) -> None:
+    for floor, key in (
+        ("datasets", "reader"),
+        ("backbones", "module"),
+        ("encoders", "module"),
+        ("alignment", "module"),
+    ):
+        section = "methods" if floor == "alignment" else floor
+        known = sorted(p.stem for p in (PACKAGE / floor).glob("*.py") if p.stem != "__init__")
+        for name, entry in config[section].items():
+            if "." not in entry[key] and entry[key] not in known:
+                raise unknown(f"{floor} module", entry[key], known, f"config: {section}.{name}.{key}")
+    kinds = sorted(p.stem for p in prompts.glob("*.md"))
+    for name, entry in config["methods"].items():
+        for kind in entry["texts"]:
+            if kind not in kinds:
+                raise unknown("description kind", kind, kinds, f"config: methods.{name}.texts")
+    for table, entry in config["tables"].items():
+        place = f"config: tables.{table}"
+        for key, section in (("dataset", "datasets"), ("backbone", "backbones"), ("source", "sources")):
+            if entry[key] not in config[section]:
+                raise unknown(key, entry[key], config[section], f"{place}.{key}")
+        if entry["encoder"] not in config["encoders"]:
+            raise unknown("encoder", entry["encoder"], config["encoders"], f"{place}.encoder")
+        for method in [] if entry["methods"] == "all" else entry["methods"]:
+            if method not in config["methods"]:
+                raise unknown("method", method, config["methods"], f"{place}.methods")
+        for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
+            pass
+
+
+def published_splits(dataset: str) -> list[str]:
+    """Names of the class splits that ship for a data set (none for a user's own)."""
+    table = yaml.safe_load((PACKAGE / "datasets" / "splits.yaml").read_text(encoding="utf-8"))
+    return sorted(table.get(dataset, {}).get("protocols", {}))
+
+
+def expand_splits(dataset: str, splits: list[str], place: str = "") -> Iterator[str]:
+    """Split names of a table; ``random:<unseen>:<draws>:<seed>`` becomes one name per draw."""
+    known = published_splits(dataset)
+    for entry in splits:
+        protocol, _, partition = entry.partition("@")
+        suffix = f"@{partition}" if partition else ""
+        if protocol.startswith("random:"):
+            try:
+                unseen, draws, seed = map(int, protocol.split(":")[1:])
+            except ValueError:
+                raise UserError(f"{place}: {entry!r} should read random:<unseen>:<draws>:<seed>") from None
+            yield from (f"random_{unseen}_{seed}_{draw}{suffix}" for draw in range(draws))
+        elif protocol in known:
+            yield entry
+        else:
+            raise unknown("split", entry, [*known, "random:<unseen>:<draws>:<seed>"], place)
+
+
+def folder(entry: dict[str, Any], name: str) -> str:
+    """The root of a data set with variables expanded. Raises UserError if there is none or a variable is not set."""
+    root = os.path.expanduser(os.path.expandvars(entry.get("root", "")))
+    if not root:
+        raise UserError(f"config: datasets.{name}.root is missing: the folder that holds the recordings")
+    if "$" in root:
+        variable = root[root.index("$") + 1 :].strip("{").split("}")[0].split("/")[0]
+        raise UserError(
+            f"config: datasets.{name}.root is {entry['root']!r}, but the environment variable {variable} is not set. "
+            f"Set it (export {variable}=/folder/of/data) or write the folder into the config."
+        )
+    return root
+
+
+def class_names_file(name: str) -> str:
+    """Path of a class list: a file as it stands, else one of those in src/zssar/datasets/class_names by name."""
+    shipped = PACKAGE / "datasets" / "class_names"
+    if os.path.exists(name):
+        return name
+    if not (shipped / f"{name}.csv").exists():
+        known = [p.stem for p in shipped.glob("*.csv")]
+        raise unknown("class list", name, known, "config: datasets.*.class_names (or give a CSV file)")
+    return os.path.relpath(shipped / f"{name}.csv")
+
+
+def has_gpu() -> bool:
+    """Whether this machine shows an NVIDIA device, without importing torch."""
+    return os.path.exists("/dev/nvidia0") or os.path.exists("/dev/nvidiactl")

@@ -1,0 +1,218 @@
+"""Raw recordings through a recipe into one skeleton file, part by part: several processes, bounded memory, resumable.
+
+The recordings are cut into parts of PART files. A process reads one part, writes it as a skeleton file of its own into
+``<output>.parts/`` and, last, a small JSON that says the part is complete. In the end the parts are joined in order. A
+killed run leaves its complete parts behind and the next one uses them, provided that nothing that matters has changed:
+``plan.json`` holds a digest of reader, parameters, recipe, code, and of name, size and time of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zssar import plugins, storage
+from zssar.datasets.files import Listing
+from zssar.errors import UserError
+from zssar.interfaces import Problem, SkeletonSequence
+from zssar.provenance import code_digest
+from zssar.skeleton import recipes
+
+PART = 1000  # recordings; about 30 MB of NTU skeletons
+COLUMNS = (*storage.META, "frames", "bodies")
+
+Step = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to read and how; everything a worker process needs."""
+
+    reader: str
+    params: dict[str, Any]
+    recipe: str
+    persons: int
+
+    def dataset(self) -> Any:
+        """A fresh reader."""
+        return plugins.create("datasets", self.reader, self.params)
+
+    def code(self) -> str:
+        """The digest of the reader's and the recipes' code."""
+        module = self.reader if "." in self.reader else f"zssar.datasets.{self.reader}"
+        return code_digest(module, "zssar.skeleton.recipes", "zssar.datasets.convert")
+
+
+@dataclass
+class Tally:
+    """What became of some recordings, in order.
+
+    samples: (sample id, digest of the raw joints); numbers: the COLUMNS of each. bad: recordings that gave a Problem
+    and no sequence; the other problems concern parts of recordings that were used.
+    """
+
+    samples: list[list[str]] = field(default_factory=list)
+    numbers: list[list[int]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    bad: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "problems": [asdict(p) for p in self.problems]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Tally:
+        """From what ``as_json`` made of one."""
+        return cls(**{**value, "problems": [Problem(**p) for p in value["problems"]]})
+
+    def add(self, other: Tally) -> None:
+        """Append another tally."""
+        self.samples += other.samples
+        self.numbers += other.numbers
+        self.problems += other.problems
+        self.bad += other.bad
+
+    def column(self, name: str) -> np.ndarray:
+        """One of COLUMNS, (n,)."""
+        return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)
+
+    def digest(self) -> str:
+        """One hash over the names and raw joints of all recordings that were used."""
+        return hashlib.sha256("\n".join(" ".join(sample) for sample in sorted(self.samples)).encode()).hexdigest()
+
+
+def list_units(dataset: Any, root: Path) -> Listing:
+    """The units below ``root``; a reader that only offers ``sequences`` is one unit, read by one process."""
+    return dataset.list_files(root) if hasattr(dataset, "list_files") else Listing([str(root)])
+
+
+def convert(job: Job, listing: Listing, work: Path, workers: int, step: Step) -> tuple[Tally, list[Path]]:
+    """Process all units into parts below ``work``; returns the tally and the part files in order.
+
+    ``step(count)`` is called as units get done. Parts of an earlier run with the same plan are kept.
+    """
+    parts = [listing.units[i : i + PART] for i in range(0, len(listing.units), PART)]
+    _prepare(work, _plan(job, listing))
+    todo = [i for i in range(len(parts)) if not _done(work, i).is_file()]
+    kept = len(listing.units) - sum(len(parts[i]) for i in todo)
+    if kept:
+        print(f"resuming: {kept} of {len(listing.units)} files were done before", file=sys.stderr)
+        step(kept)
+    if workers > 1 and len(todo) > 1:
+        _run_pool(job, parts, todo, work, min(workers, len(todo)), step)
+    else:
+        for index in todo:
+            convert_part(job, parts[index], work, index, step)
+    total = Tally()
+    for index in range(len(parts)):
+        total.add(Tally.from_json(storage.read_json(_done(work, index))))
+    return total, [path for path in (_part(work, i) for i in range(len(parts))) if path.is_file()]
+
+
+def convert_part(job: Job, units: Sequence[str], work: Path, index: int, step: Step | None = None) -> int:
+    """Read one part and write it; returns the number of units."""
+    tally, dataset, path = Tally(), job.dataset(), _part(work, index)
+    found = _apply(job, _results(dataset, units, step), tally)
+    first = next(found, None)
+    path.unlink(missing_ok=True)
+    if first is not None:
+        attrs = {"dataset": "part", "layout": dataset.layout, "class_names": list(dataset.class_names)}
+        storage.write_skeletons(path, chain([first], found), attrs)
+    storage.write_json(_done(work, index), tally.as_json())
+    return len(units)
+
+
+def join(parts: Sequence[Path]) -> Iterator[SkeletonSequence]:
+    """The sequences of all parts, one part in memory at a time."""
+    for path in parts:
+        part = storage.Skeletons(path)
+        for i in range(len(part)):
+            yield part.sequence(i)
+
+
+def _results(dataset: Any, units: Sequence[str], step: Step | None) -> Iterator[tuple[str, list]]:
+    """What the reader returned, recording by recording."""
+    for unit in units:
+        if hasattr(dataset, "read"):
+            yield unit, dataset.read(unit)
+        else:
+            yield from ((getattr(item, "path", unit), [item]) for item in dataset.sequences(Path(unit)))
+        if step is not None:
+            step(1)
+
+
+def _apply(job: Job, results: Iterable[tuple[str, list]], tally: Tally) -> Iterator[SkeletonSequence]:
+    """Every sequence through the recipe, counted into ``tally``."""
+    recipe = recipes.recipe(job.recipe)
+    for unit, found in results:
+        usable = False
+        for item in found:
+            if isinstance(item, Problem):
+                tally.problems.append(item)
+                continue
+            try:
+                sequence = recipe(item, job.persons)
+            except recipes.NoBody as error:
+                tally.problems.append(Problem(unit, str(error)))
+                continue
+            usable = True
+            digest = hashlib.sha256(np.ascontiguousarray(item.joints)).hexdigest()[:32]
+            tally.samples.append([item.sample_id, digest])
+            meta = [int(getattr(item, name)) for name in storage.META]
+            tally.numbers.append([*meta, sequence.joints.shape[1], int(item.present.any(1).sum())])
+            yield sequence
+        tally.bad += not usable
+
+
+def _part(work: Path, index: int) -> Path:
+    return work / f"{index:05d}.h5"
+
+
+def _done(work: Path, index: int) -> Path:
+    return work / f"{index:05d}.json"
+
+
+def _plan(job: Job, listing: Listing) -> str:
+    digest = hashlib.sha256(repr((job, PART, job.code())).encode())
+    for unit in listing.units:
+        stat = Path(unit.split("::")[0]).stat()
+        digest.update(f"{unit}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _prepare(work: Path, plan: str) -> None:
+    """Make ``work`` ready for this plan; parts of another plan are removed."""
+    file = work / "plan.json"
+    if not file.is_file() or storage.read_json(file)["plan"] != plan:
+        if work.exists():
+            shutil.rmtree(work)
+        storage.write_json(file, {"plan": plan})
+
+
+def _run_pool(job: Job, parts, todo: list[int], work: Path, workers: int, step: Step) -> None:
+    # Forked workers inherit what is compiled; elsewhere numba's disk cache serves.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        waiting = [pool.submit(convert_part, job, parts[i], work, i) for i in todo]
+        try:
+            for done in as_completed(waiting):
+                step(done.result())
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker process was ended from outside (out of memory?); start again, finished parts are kept"
+            ) from None
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise

@@ -1,0 +1,109 @@
+"""The kinds of figures by name, what each is drawn from, and the options it takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from zssar.errors import UserError, unknown
+from zssar.reporting import figures, overviews, spaces, style
+from zssar.reporting.runs import read_runs
+from zssar.storage import read_json
+
+
+@dataclass(frozen=True)
+class Kind:
+    """draw: takes what ``source`` files hold, and options. least, most: how many files."""
+
+    draw: Callable[..., Figure]
+    source: str
+    least: int = 1
+    most: int = 1000
+
+
+KINDS = {
+    "confusion": Kind(lambda runs: figures.confusion(runs[0]), "metrics", 1, 1),
+    "per_class": Kind(figures.per_class, "metrics"),
+    "class_change": Kind(figures.class_change, "metrics", 2, 2),
+    "curves": Kind(figures.curves, "metrics"),
+    "validation": Kind(figures.validation, "metrics"),
+    "inflation": Kind(overviews.inflation, "runs"),
+    "unseen_count": Kind(overviews.unseen_count, "runs"),
+    "critical_difference": Kind(overviews.critical_difference, "runs"),
+    "spaces": Kind(spaces.spaces, "arrays"),
+    "losses": Kind(spaces.losses, "histories"),
+}
+
+
+def draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
+    """The figure ``kind`` from ``files[source]``. Raises UserError for unknown kinds and options and missing files.
+
+    Every kind takes the option ``simulated`` (true: the figure says that its data are simulated).
+    """
+    if kind not in KINDS:
+        raise unknown("kind of figure", kind, KINDS, "--kind")
+    options = dict(options)
+    simulated = options.pop("simulated", False)
+    with style.paper():
+        figure = _draw(kind, files, options)
+        style.simulated_note(figure, simulated)
+    return figure
+
+
+def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
+    entry = KINDS[kind]
+    if kind == "spaces":
+        return _draw_spaces(files, options)
+    paths = files.get(entry.source) or []
+    if not entry.least <= len(paths) <= entry.most:
+        many = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"
+        raise UserError(f"a {kind} figure needs {many} file(s) after --{entry.source}, not {len(paths)}")
+    _check(kind, options, [])
+    return entry.draw(_read(entry.source, paths), **options)
+
+
+def _check(kind: str, options: dict[str, Any], more: list[str]) -> None:
+    taken = [*list(inspect.signature(KINDS[kind].draw).parameters)[1:], *more]
+    for name in options:
+        if name not in taken:
+            raise unknown(f"option of {kind}", name, taken, "--params")
+
+
+def _draw_spaces(files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
+    """Panels: views of a features file (option ``views``), then runs by their scores, then space files."""
+    _check("spaces", options, ["views", "group"])
+    views, group = options.pop("views", ["pooled"]), options.pop("group", "unseen")
+    labels = list(files.get("labels") or [])
+    features, scores = files.get("features") or [], files.get("scores") or []
+    if (features or scores) and len(labels) != 1:
+        raise UserError("a spaces figure of features or scores needs one test_labels.csv after --labels")
+    panels = [spaces.space_of_features(path, labels[0], view, group) for path in features for view in views]
+    panels += [spaces.space_of_scores(path, labels[0]) for path in scores]
+    panels += _read("arrays", files.get("arrays") or [])
+    if not panels:
+        raise UserError("a spaces figure needs files after --features, --scores or --arrays")
+    return spaces.spaces(panels, **options)
+
+
+def _read(source: str, paths: Sequence[str]):
+    if source == "metrics":
+        return [read_json(path) for path in paths]
+    if source == "runs":
+        return read_runs(paths)
+    if source == "arrays":
+        return [spaces.read_space(path) for path in paths]
+    return {name: spaces.read_history(path) for name, path in zip(_short_names(paths), paths)}
+
+
+def _short_names(paths: Sequence[str]) -> list[str]:
+    """The part of each path that tells it from the others."""
+    parts = [Path(p).parts for p in paths]
+    depth = max(map(len, parts))
+    padded = [("",) * (depth - len(p)) + p for p in parts]
+    differs = [i for i in range(depth) if len({p[i] for p in padded}) > 1]
+    return ["/".join(p[i] for i in differs) or Path(q).stem for p, q in zip(padded, paths)]

@@ -1,0 +1,91 @@
+"""A typo in config.yaml stops the parse with a sentence that helps."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zssar import config as zssar_config
+from zssar.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+SHIPPED = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def check(change):
+    config = copy.deepcopy(SHIPPED)
+    change(config)
+    return zssar_config.check(config, SCHEMA, ROOT / "prompts")
+
+
+def message(change) -> str:
+    with pytest.raises(UserError) as error:
+        check(change)
+    return str(error.value)
+
+
+def test_the_shipped_config_is_valid_and_gets_its_defaults():
+    config = check(lambda c: c.pop("device"))
+    assert config["device"] == "auto"
+    assert config["datasets"]["sim"]["allow_missing_classes"] is False
+
+
+def test_a_misspelt_key_names_the_right_one():
+    text = message(lambda c: c.update(tabels={}))
+    assert "'tabels'" in text
+    assert "'tables'" in text
+    text = message(lambda c: c["tables"]["table1"].update(bakbone="x"))
+    assert "tables.table1" in text
+    assert "'backbone'" in text
+
+
+def test_an_unknown_method_split_kind_or_module_names_the_known_ones():
+    assert "'dvta'" in message(lambda c: c["tables"]["table1"].update(methods=["dvtaa"]))
+    assert "sim_44_8" in message(lambda c: c["tables"]["table1"].update(splits=["sim_44_9"]))
+    assert "'label'" in message(lambda c: c["methods"]["devise"].update(texts=["labels"]))
+    assert "'devise'" in message(lambda c: c["methods"]["devise"].update(module="devize"))
+    assert "'cuda'" in message(lambda c: c.update(device="cud"))
+
+
+def test_a_missing_key_and_a_wrong_type_are_named():
+    assert "dataset is missing" in message(lambda c: c["tables"]["table1"].pop("dataset"))
+    assert "protocol.checkpoints" in message(lambda c: c["protocol"].update(checkpoints="many"))
+
+
+def test_random_splits_expand_to_one_name_per_draw():
+    assert list(zssar_config.expand_splits("anything", ["random:3:2:7"])) == ["random_3_7_0", "random_3_7_1"]
+    with pytest.raises(UserError, match="random:<unseen>"):
+        list(zssar_config.expand_splits("sim", ["random:3"]))
+
+
+def test_the_data_folder_comes_from_config_or_a_variable(monkeypatch):
+    monkeypatch.setenv("SOME_DATA", "/data")
+    assert zssar_config.folder({"root": "$SOME_DATA/x"}, "d") == "/data/x"
+    monkeypatch.delenv("SOME_DATA")
+    with pytest.raises(UserError, match="SOME_DATA is not set"):
+        zssar_config.folder({"root": "${SOME_DATA}/x"}, "d")
+    with pytest.raises(UserError, match=r"datasets\.d\.root is missing"):
+        zssar_config.folder({}, "d")
+
+
+def test_every_property_of_the_schema_is_described():
+    def walk(node, path):
+        for key, part in node.get("properties", {}).items():
+            assert "description" in part, f"{path}.{key} has no description"
+            walk(part, f"{path}.{key}")
+        if isinstance(node.get("additionalProperties"), dict):
+            walk(node["additionalProperties"], f"{path}.*")
+
+    walk(yaml.safe_load(SCHEMA.read_text()), "config")
+
+
+def test_experiments_fit_the_schema():
+    """Every configfile under workflow/experiments is a valid change of config.yaml."""
+    from snakemake.utils import update_config
+
+    for path in sorted((ROOT / "workflow" / "experiments").glob("*.yaml")):
+        config = copy.deepcopy(SHIPPED)
+        update_config(config, yaml.safe_load(path.read_text()))
+        zssar_config.check(config, SCHEMA, ROOT / "prompts")

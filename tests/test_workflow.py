@@ -1,0 +1,161 @@
+"""The whole workflow on a tiny simulated set: run, nothing to do, kill and resume, wrong words."""
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = "results/table1.csv"
+FIGURE = "results/figures/table1/confusion.random_8_0_0.devise.png"
+METHODS = ["devise", "eszsl", "global", "dvta", "purls"]
+
+
+def checkout(folder: Path) -> Path:
+    """A working copy without results, so that tests never touch the user's."""
+    for name in ("Snakefile", "config.yaml", "workflow", "profiles", "prompts", "tests"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    return folder
+
+
+def command(*words: str) -> list[str]:
+    base = [sys.executable, "-m", "snakemake", "--cores", "2"]
+    return [*base, *words, "--configfile", "tests/config_tiny.yaml"]  # takes several values: comes last
+
+
+def snakemake(folder: Path, *words: str, check=True):
+    # The interpreter's folder first: rules call `zssar`, which must be the one under test.
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command(*words), cwd=folder, env=env, capture_output=True, text=True)
+    if check:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = checkout(tmp_path_factory.mktemp("workflow"))
+    snakemake(folder, TABLE, FIGURE)
+    return folder
+
+
+def rows(path: Path):
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_and_everything_beside_it_are_there(finished):
+    runs = rows(finished / "results" / "table1.runs.csv")
+    assert {r["method"] for r in runs} == set(METHODS)
+    assert {r["seed"] for r in runs} >= {"0", "1"}
+    assert all(math.isfinite(float(r["value"])) and 0 <= float(r["value"]) <= 100 for r in runs)
+    assert {r["setting"] for r in runs} == {"zsl", "gzsl"}
+    assert {"last", "validated", "oracle"} <= {r["selection"] for r in runs}
+    for row in runs:
+        record = json.loads((finished / row["run"] / "run.json").read_text())
+        assert record["verb"] == "align"
+        assert record["inputs"]["seen_train"]
+    text = (finished / "results" / "table1.md").read_text()
+    assert "simulated" in text.lower()
+    assert (finished / "results" / "table1.tex").stat().st_size
+    assert (finished / FIGURE).stat().st_size > 1000
+
+
+def test_training_files_hold_no_unseen_class(finished):
+    h5py = pytest.importorskip("h5py")
+    for path in (finished / "results" / "features").rglob("seen_train.h5"):
+        with h5py.File(path) as file:
+            seen = set(json.loads(file.attrs["seen"]))
+            assert set(file["label"][...].tolist()) <= seen
+            assert not seen & set(json.loads(file.attrs["unseen"]))
+        with h5py.File(path.with_name("test.h5")) as file:
+            assert "label" not in file
+
+
+def test_nothing_to_do_the_second_time(finished):
+    done = snakemake(finished, TABLE)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_one_deleted_run_rebuilds_that_run_only(finished):
+    run = next((finished / "results" / "runs" / "tiny" / "random_8_0_0").rglob("devise"))
+    shutil.rmtree(run)
+    done = snakemake(finished, "-n", TABLE)
+    planned = done.stdout + done.stderr
+    assert planned.count("\nrule align:") + planned.count("\nlocalrule align:") == 1
+    assert "method=devise" in planned
+    assert "method=dvta" not in planned
+    for rule in ("pretrain_backbone", "extract_features", "encode_texts", "preprocess_skeletons"):
+        assert f"rule {rule}" not in planned
+
+
+def test_a_changed_parameter_reruns_its_method_only(finished):
+    done = snakemake(finished, "-n", TABLE, "--config", "methods={dvta: {params: {epochs: 3}}}")
+    planned = done.stdout + done.stderr
+    assert "--method dvta" in planned or "method=dvta" in planned
+    assert "method=purls" not in planned
+
+
+def test_killed_in_the_middle_and_started_again(tmp_path, finished):
+    folder = checkout(tmp_path)
+    for done in ("raw", "skeletons"):  # what takes long is taken over; the kill hits pretraining
+        shutil.copytree(finished / "results" / done, folder / "results" / done)
+    shutil.copytree(finished / ".snakemake" / "metadata", folder / ".snakemake" / "metadata")
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(command(TABLE), cwd=folder, env=env, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    deadline = time.time() + 120
+    while not list((folder / "logs").glob("pretrain_backbone/**/*.log")) and time.time() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / TABLE).exists()
+    subprocess.run(command("--unlock"), cwd=folder, env=env, capture_output=True, check=True)
+    snakemake(folder, TABLE)
+    left, right = ((f / TABLE).read_text() for f in (folder, finished))
+    assert left == right
+    assert not list(folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("tables={table1: {methods: [dvtaa]}}", ["unknown method", "dvta"]),
+        ("tables={table1: {splits: [sim_1_2]}}", ["unknown split"]),
+        ("tables={table1: {datset: sim}}", ["datset", "dataset"]),
+        ("device=gpu", ["unknown value", "cuda"]),
+    ],
+)
+def test_wrong_words_stop_the_parse(tmp_path, change, words):
+    folder = checkout(tmp_path)
+    done = snakemake(folder, "-n", TABLE, "--config", change, check=False)
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("prepare", ["missing", "empty", "truncated"])
+def test_bad_data_folders_give_one_clear_message(tmp_path, prepare):
+    folder = checkout(tmp_path)
+    data = tmp_path / "data"
+    if prepare != "missing":
+        data.mkdir()
+    if prepare == "truncated":
+        (data / "S001C001P001R001A001.skeleton").write_text("3\r\n1\r\n72057594037931101 0 1 1")
+    config = f"datasets={{mine: {{reader: ntu, root: '{data}'}}}}"
+    done = snakemake(folder, "results/skeletons/mine.h5", "--config", config, check=False)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert text.count("zssar: error:") == 1
+    assert str(data) in text
+    assert not (folder / "results" / "skeletons" / "mine.h5").exists()

@@ -1,0 +1,66 @@
+rule pretrain_backbone:
+    input:
+        rules.preprocess_skeletons.output.skeletons,
+    output:
+        weights="results/backbones/{dataset}/{split}/{backbone}-{stream}/model.pt",
+        record="results/backbones/{dataset}/{split}/{backbone}-{stream}/run.json",
+        history="results/backbones/{dataset}/{split}/{backbone}-{stream}/history.jsonl",
+    log:
+        "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.log",
+    benchmark:
+        "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.tsv"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=720,
+    params:
+        module=lambda w: config["backbones"][w.backbone]["module"],
+        network=lambda w: params_json("backbones", w.backbone),
+        training=lambda w: params_json("backbones", w.backbone, "training"),
+        seed=lambda w: config["backbones"][w.backbone]["seed"],
+        device=config["device"],
+        precision=config["precision"],
+        # Kept outside `output:`, which Snakemake deletes before a rerun: a killed job resumes from here.
+        checkpoint="results/checkpoints/{dataset}/{split}/{backbone}-{stream}.pt",
+        code=lambda w: digest(
+            "commands.pretrain_backbone",
+            plugin("backbones", config["backbones"][w.backbone]["module"]),
+        ),
+    shell:
+        "zssar pretrain_backbone --skeletons {input} --split {wildcards.split} --backbone {params.module}"
+        " --params {params.network:q} --training {params.training:q} --stream {wildcards.stream}"
+        " --seed {params.seed} --device {params.device} --precision {params.precision}"
+        " --output {output.weights} --record {output.record} --history {output.history}"
+        " --checkpoint {params.checkpoint} > {log} 2>&1"
+
+
+rule extract_features:
+    input:
+        skeletons=rules.preprocess_skeletons.output.skeletons,
+        weights=weights_of_split,
+    output:
+        seen_train="results/features/{dataset}/{split}/{backbone}-{stream}/seen_train.h5",
+        test="results/features/{dataset}/{split}/{backbone}-{stream}/test.h5",
+        labels="results/features/{dataset}/{split}/{backbone}-{stream}/test_labels.csv",
+    log:
+        "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.log",
+    benchmark:
+        "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.tsv"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        views=lambda w: " ".join(config["backbones"][w.backbone]["views"]),
+        device=config["device"],
+        precision=config["precision"],
+        code=lambda w: digest(
+            "commands.extract_features",
+            plugin("backbones", config["backbones"][w.backbone]["module"]),
+        ),
+    shell:
+        "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} --weights {input.weights}"
+        " --views {params.views} --device {params.device} --precision {params.precision}"
+        " --seen-train {output.seen_train} --test {output.test} --test-labels {output.labels} > {log} 2>&1"

@@ -1,0 +1,165 @@
+# Lookups shared by the rules: what a wildcard means in config.yaml. No logic beyond that.
+import json
+import os
+from functools import cache
+
+from snakemake.exceptions import WorkflowError
+
+from zssar import config as zssar_config
+from zssar.errors import UserError
+from zssar.provenance import code_digest
+
+try:
+    zssar_config.check(
+        config,
+        workflow.source_path("../schemas/config.schema.yaml"),
+        prompts="prompts",
+    )
+except UserError as error:
+    raise WorkflowError(str(error))
+
+GPU = int(
+    config["device"] == "cuda"
+    or (config["device"] == "auto" and zssar_config.has_gpu())
+)
+PROTOCOL = config["protocol"]
+
+
+wildcard_constraints:
+    dataset="|".join(config["datasets"]),
+    split=r"[a-z0-9_]+(@[a-z]+)?(-val\d+)?",
+    backbone="|".join(config["backbones"]),
+    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion",
+    source="|".join(config["sources"]),
+    encoder="|".join(config["encoders"]),
+    kind=r"[a-z0-9_]+",
+    method="|".join(config["methods"]),
+    table="|".join(config["tables"]),
+
+
+def recordings_of_dataset(wildcards):
+    """The simulated files, where the data set is simulated; folders of users are parameters, not inputs."""
+    simulated = "simulate" in config["datasets"][wildcards.dataset]
+    return [f"results/raw/{wildcards.dataset}"] if simulated else []
+
+
+def root_of_dataset(wildcards):
+    entry = config["datasets"][wildcards.dataset]
+    if "simulate" in entry:
+        return f"results/raw/{wildcards.dataset}"
+    try:
+        return zssar_config.folder(entry, wildcards.dataset)
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def params_json(section, name, key="params"):
+    """Keyword arguments of one config entry as one JSON text; a changed value reruns the jobs that use it."""
+    return json.dumps(config[section][name].get(key, {}), sort_keys=True)
+
+
+def weights_of_split(wildcards):
+    """A validation split may borrow its parent's network; config.yaml says so, and run.json records it."""
+    split = wildcards.split
+    if PROTOCOL["validation_backbone"] == "shared":
+        split = split.split("-val")[0]
+    return f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{wildcards.stream}/model.pt"
+
+
+def texts_of_method(wildcards):
+    folder = f"results/texts/{wildcards.dataset}/{wildcards.source}/{wildcards.encoder}"
+    return [
+        f"{folder}/{kind}.h5" for kind in config["methods"][wildcards.method]["texts"]
+    ]
+
+
+def validation_runs(wildcards, file):
+    """That file of the same method on every validation split."""
+    w = wildcards
+    base = f"results/{{place}}/{w.dataset}/{w.split}-val{{k}}/{w.backbone}-{w.stream}"
+    place, tail = (
+        ("features", "")
+        if file == "test_labels.csv"
+        else ("runs", f"/{w.source}/{w.encoder}/{w.method}")
+    )
+    return [
+        f"{base}{tail}/{file}".format(place=place, k=k)
+        for k in range(PROTOCOL["validation"])
+    ]
+
+
+def key_of_run(wildcards):
+    """The columns of the runs file that identify a run, as JSON."""
+    w = wildcards
+    partition = w.split.split("-val")[0].partition("@")[2] or "xsub"
+    run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
+    return json.dumps(
+        {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True
+    )
+
+
+def pairs_of_table(table):
+    """(split, method) of every cell."""
+    entry = config["tables"][table]
+    methods = list(config["methods"]) if entry["methods"] == "all" else entry["methods"]
+    return [
+        (s, m)
+        for s in zssar_config.expand_splits(entry["dataset"], entry["splits"])
+        for m in methods
+    ]
+
+
+def run_of_table(table, split, method, file):
+    entry = config["tables"][table]
+    place = f"{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}/{entry['source']}/{entry['encoder']}"
+    return f"results/runs/{place}/{method}/{file}"
+
+
+def runs_of_table(wildcards):
+    return [
+        run_of_table(wildcards.table, *pair, "runs.csv")
+        for pair in pairs_of_table(wildcards.table)
+    ]
+
+
+def is_simulated(table):
+    """Whether a table's data come from the simulator, which its title and figures then say."""
+    return "simulate" in config["datasets"][config["tables"][table]["dataset"]]
+
+
+def figures_of_table(table):
+    return [
+        f"results/figures/{table}/confusion.{split}.{method}.png"
+        for split, method in pairs_of_table(table)
+    ]
+
+
+@cache
+def digest(*modules):
+    """Hash of these modules and all they import: editing one method reruns that method alone."""
+    return code_digest(
+        *(f"zssar.{m}" if not m.startswith("!") else m[1:] for m in modules)
+    )
+
+
+def plugin(floor, name):
+    return f"!{name}" if "." in name else f"{floor}.{name}"
+
+
+def names_of_dataset(wildcards):
+    """The class list of a data set: a CSV of the user's, or one that ships with the package."""
+    return zssar_config.class_names_file(
+        config["datasets"][wildcards.dataset].get("class_names", wildcards.dataset)
+    )
+
+
+def frozen_name(wildcards):
+    """The folder of prompts/frozen is that of the class list: data sets with the same list share their texts."""
+    return os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
+
+
+def frozen_of_kind(wildcards):
+    """The committed answers, if there are any; describe_classes says what to do where there are none."""
+    path = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}.jsonl"
+    from_file = not config["sources"][wildcards.source] and os.path.exists(path)
+    return [path] if from_file else []

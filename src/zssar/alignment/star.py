@@ -126,9 +126,9 @@ class STAR(AlignmentMethod):
     attention, visual_prompt, semantic_prompt: modules on or off. part_weight, semantic_weight, global_weight: of the
     three losses, 0 is off. semantic_classes: seen, or all (declares ``uses_unseen_texts``). attributes: prompts per
     part. width, text_width, heads: sizes. bins: time steps after averaging; None keeps the grid's. text_norm: length
-    given to every text vector; None leaves the encoder's. CLIP's vectors are about ten long; next to prompts drawn
-    from N(0, 1) unit-length ones vanish.
-    decay: epochs after which the learning rate is divided by ten. precision: auto, fp32 or bf16, of training.
+    given to every text vector, None leaves the encoder's: CLIP's are several units long, while unit-length texts
+    vanish next to prompts drawn from N(0, 1). decay: epochs after which the learning rate is divided by ten.
+    precision: auto, fp32 or bf16, of training; scores are computed in float32.
     """
 
     views = ("grid",)

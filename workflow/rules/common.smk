@@ -122,6 +122,11 @@ def runs_of_table(wildcards):
     ]
 
 
+def is_simulated(table):
+    """Whether a table's data come from the simulator, which its title and figures then say."""
+    return "simulate" in config["datasets"][config["tables"][table]["dataset"]]
+
+
 def figures_of_table(table):
     return [
         f"results/figures/{table}/confusion.{split}.{method}.png"

@@ -67,9 +67,13 @@ class Tally:
     problems: list[Problem] = field(default_factory=list)
     bad: int = 0
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "problems": [asdict(p) for p in self.problems]}
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Tally:
-        """From what ``dataclasses.asdict`` made of one."""
+        """From what ``as_json`` made of one."""
         return cls(**{**value, "problems": [Problem(**p) for p in value["problems"]]})
 
     def add(self, other: Tally) -> None:
@@ -125,7 +129,7 @@ def convert_part(job: Job, units: Sequence[str], work: Path, index: int, step: S
     if first is not None:
         attrs = {"dataset": "part", "layout": dataset.layout, "class_names": list(dataset.class_names)}
         storage.write_skeletons(path, chain([first], found), attrs)
-    storage.write_json(_done(work, index), asdict(tally))
+    storage.write_json(_done(work, index), tally.as_json())
     return len(units)
 
 

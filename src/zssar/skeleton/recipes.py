@@ -64,7 +64,8 @@ def ctrgcn(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
     """
     joints, present = _two_actors(sequence)
     kept = present.any(0)
-    joints, present = joints[:, kept], present[:, kept]
+    if not kept.all():
+        joints, present = joints[:, kept], present[:, kept]
     _centre(joints, present, layout(sequence.layout))
     return _slots(sequence, joints, present, persons)
 
@@ -145,7 +146,7 @@ def _two_actors(sequence: SkeletonSequence) -> tuple[np.ndarray, np.ndarray]:
 def _trim(joints: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     frames = np.flatnonzero(present.any(0))
     inside = slice(frames[0], frames[-1] + 1)
-    return joints[:, inside].copy(), present[:, inside].copy()
+    return joints[:, inside], present[:, inside]
 
 
 def _fill_gaps(joints: np.ndarray, present: np.ndarray) -> None:
@@ -171,14 +172,16 @@ def _centre_point(person: np.ndarray, of: Layout) -> np.ndarray:
 
 
 def _centre(joints: np.ndarray, present: np.ndarray, of: Layout) -> None:
-    """Subtract in place the main actor's centre in its first frame from every present body; (M, T, V, C), (M, T)."""
+    """Subtract in place the main actor's centre in its first frame from all bodies: (M, T, V, C), (M, T)."""
     first = int(np.argmax(present[0]))
-    origin = _centre_point(joints[0, first : first + 1], of)[0]
+    origin = _centre_point(joints[0, first : first + 1], of)[0].copy()
     if of.dimensions == 2:
         origin = origin * np.array([1, 1, 0], np.float32)
-    joints -= origin
-    if not present.all():
-        joints[~present] = 0
+    for person, there in zip(joints, present):
+        if there.all():
+            person -= origin
+        elif there.any():
+            person[there] -= origin
 
 
 def _slots(sequence: SkeletonSequence, joints: np.ndarray, present: np.ndarray, persons: int) -> SkeletonSequence:

@@ -7,7 +7,8 @@ added. Temporal unit (3.4): four branches, two dilated convolutions, a max-pool 
 Input: any stream, any layout; 64 frames in the paper. Published: 1,446,672 parameters (25 joints, 60 classes).
 
 Equal to the published module but cheaper: the average over time is taken before the projections q and k (they are
-linear), and the three subsets share one convolution and one batched product. Differences: the ``persons`` option.
+linear), alpha scales the refining weights instead of their large output, and the subsets share one convolution.
+Differences: the ``persons`` option.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from zssar.backbones.bodies import BodyBackbone
 from zssar.backbones.graph import SUBSETS, direction_partition
 from zssar.backbones.layers import (
     PAPER,
+    Branches,
     Shortcut,
     add_relu,
     blocks_of,
     fused,
     init_convolutions,
     init_head,
-    temporal_conv,
 )
 from zssar.errors import UserError
 from zssar.skeleton.layouts import Layout
@@ -58,40 +60,34 @@ class Spatial(nn.Module):
         self.shortcut = Shortcut(in_channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, _, frames, joints = x.shape
         mean = x.mean(2, keepdim=True)
         query = fused([s.query for s in self.subsets], mean).unflatten(1, (SUBSETS, -1))  # (B, K, r, 1, V)
         key = fused([s.key for s in self.subsets], mean).unflatten(1, (SUBSETS, -1))
-        pairs = torch.tanh(query.transpose(3, 4) - key)  # (B, K, r, target, source)
-        value = fused([s.value for s in self.subsets], x).unflatten(1, (SUBSETS, -1))  # (B, K, C', T, V)
-        y = 0
-        for k, subset in enumerate(self.subsets):
-            graph = subset.refine(pairs[:, k]) * self.alpha + self.graph[k]  # (B, C', target, source)
-            y = y + torch.matmul(value[:, k], graph.transpose(2, 3).to(value.dtype))
-        return add_relu(self.bn(y), self.shortcut(x))
+        pairs = torch.tanh(query.transpose(3, 4) - key).unbind(1)  # (B, r, target, source) each
+        values = fused([s.value for s in self.subsets], x).unflatten(1, (SUBSETS, -1)).unbind(1)  # (B, C', T, V) each
+        y = None
+        for subset, pair, value, graph in zip(self.subsets, pairs, values, self.graph):
+            refined = F.conv2d(pair, subset.refine.weight * self.alpha, subset.refine.bias * self.alpha)
+            matrix = (refined + graph).flatten(0, 1).transpose(1, 2)  # (B C', source, target)
+            rows = value.reshape(-1, frames, joints)
+            y = torch.bmm(rows, matrix) if y is None else torch.baddbmm(y, rows, matrix)
+        return add_relu(self.bn(y.view(n, -1, frames, joints)), self.shortcut(x))
 
 
 class Temporal(nn.Module):
-    """Four branches of a quarter of the channels each; the stride sits in the second step of the first three."""
+    """Four branches of a quarter of the channels each, batch norm."""
 
     def __init__(self, channels: int, stride: int, kernel: int = 5, dilations: Sequence[int] = (1, 2)):
         super().__init__()
-        if channels % (len(dilations) + 2):
-            raise UserError(f"ctr_gcn widths: {channels} is not a multiple of {len(dilations) + 2}")
-        width = channels // (len(dilations) + 2)
-
-        def reduce() -> list[nn.Module]:
-            return [nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-
-        branches = [
-            [*reduce(), temporal_conv(width, width, kernel, stride, dilation), nn.BatchNorm2d(width)]
-            for dilation in dilations
-        ]
-        branches.append([*reduce(), nn.MaxPool2d((3, 1), (stride, 1), (1, 0)), nn.BatchNorm2d(width)])
-        branches.append([nn.Conv2d(channels, width, 1, (stride, 1)), nn.BatchNorm2d(width)])
-        self.branches = nn.ModuleList(nn.Sequential(*steps) for steps in branches)
+        count = len(dilations) + 2
+        if channels % count:
+            raise UserError(f"ctr_gcn widths: {channels} is not a multiple of {count}")
+        self.branches = Branches(channels, [channels // count] * count, kernel, dilations, stride)
+        self.bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([branch(x) for branch in self.branches], 1)
+        return self.bn(self.branches(x))
 
 
 class Block(nn.Module):

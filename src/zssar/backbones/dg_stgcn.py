@@ -22,12 +22,12 @@ from torch import nn
 from zssar.backbones.bodies import BodyBackbone
 from zssar.backbones.layers import (
     PAPER,
+    Branches,
     Shortcut,
     add_relu,
     blocks_of,
     init_convolutions,
     init_head,
-    temporal_conv,
 )
 from zssar.errors import UserError
 from zssar.skeleton.layouts import Layout
@@ -78,16 +78,7 @@ class Temporal(nn.Module):
             raise UserError(f"dg_stgcn widths: {channels} is less than the {count} temporal branches")
         widths = [channels - width * (count - 1)] + [width] * (count - 1)
 
-        def reduce(size: int) -> list[nn.Module]:
-            return [nn.Conv2d(channels, size, 1), nn.BatchNorm2d(size), nn.ReLU(inplace=True)]
-
-        branches = [
-            [*reduce(size), temporal_conv(size, size, 3, stride, dilation)]
-            for size, dilation in zip(widths, DILATIONS, strict=False)
-        ]
-        branches.append([*reduce(width), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))])
-        branches.append([nn.Conv2d(channels, width, 1, (stride, 1))])
-        self.branches = nn.ModuleList(nn.Sequential(*steps) for steps in branches)
+        self.branches = Branches(channels, widths, 3, DILATIONS, stride)
         self.virtual = nn.Parameter(torch.zeros(joints))
         self.transform = nn.Sequential(
             nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1)
@@ -96,7 +87,7 @@ class Temporal(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.cat([x, x.mean(3, keepdim=True)], 3)
-        y = torch.cat([branch(x) for branch in self.branches], 1)
+        y = self.branches(x)
         y = y[..., :-1] + y[..., -1:] * self.virtual.to(y.dtype)
         return self.bn(self.transform(y))
 

@@ -114,6 +114,31 @@ def temporal_conv(channels: int, out_channels: int, kernel: int, stride: int = 1
     return nn.Conv2d(channels, out_channels, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
 
 
+class Branches(nn.Module):
+    """Parallel views of time: dilated convolutions, a max-pool over three frames, a plain 1x1 (the stride in each).
+
+    widths: output channels of each branch, in this order. All but the last begin with a 1x1 convolution, batch norm and
+    ReLU, here one of each for all of them together. (B, C, T, V) -> (B, sum of widths, T / stride, V).
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], kernel: int, dilations: Sequence[int], stride: int):
+        super().__init__()
+        self.widths = list(widths[:-1])
+        self.reduce = nn.Conv2d(channels, sum(self.widths), 1)
+        self.bn = nn.BatchNorm2d(sum(self.widths))
+        self.convs = nn.ModuleList(
+            temporal_conv(width, width, kernel, stride, dilation)
+            for width, dilation in zip(widths, dilations, strict=False)
+        )
+        self.pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        self.plain = nn.Conv2d(channels, widths[-1], 1, (stride, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = F.relu(self.bn(self.reduce(x)), inplace=True).split(self.widths, 1)
+        parts = [conv(part) for conv, part in zip(self.convs, parts, strict=False)] + [self.pool(parts[-1])]
+        return torch.cat([*parts, self.plain(x)], 1)
+
+
 def add_relu(x: torch.Tensor, shortcut: torch.Tensor | float) -> torch.Tensor:
     """relu(x + shortcut) with one pass less over memory where autograd allows it."""
     return F.relu(x + shortcut if isinstance(shortcut, torch.Tensor) else x, inplace=True)

@@ -88,10 +88,8 @@ def drop_broken(joints: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np
 
     Returns both, the joints of absent bodies zero, and the sentence for a Problem (empty if all is well).
     """
-    with np.errstate(invalid="ignore"):
-        good = (np.abs(joints) < LARGEST_COORDINATE).all((2, 3))  # False for NaN
-    broken = present & ~good
-    present = present & good
+    broken = broken_bodies(joints, present)
+    present = present & ~broken
     joints = np.where(present[:, :, None, None], joints, 0).astype(np.float32)
     if not broken.any():
         return joints, present, ""
@@ -99,3 +97,10 @@ def drop_broken(joints: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np
     some = f"{int(broken.sum())} of {int(broken.sum() + present.sum())}"
     where = f"{some} bodies of single frames (first: frame {first}, counted from 0)"
     return joints, present, f"NaN, Inf or absurd values in {where}; they count as not tracked"
+
+
+def broken_bodies(joints: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """bool (M, T): bodies that are there and have NaN, Inf or absurd values."""
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(joints) < LARGEST_COORDINATE).all((2, 3))  # False for NaN
+    return present & ~good

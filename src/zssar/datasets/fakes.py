@@ -6,7 +6,7 @@ i modulo 52, so the numbers that come out mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from zssar.datasets.simulated import sim_classes, to_layout
@@ -15,14 +15,14 @@ from zssar.interfaces import SkeletonSequence
 
 
 def people(
-    layout: str, classes: int, subjects: int, cameras: int = 1, seed: int = 0, persons: int = 2
+    layout: str, classes: int | Iterable[int], subjects: int, cameras: int = 1, seed: int = 0, persons: int = 2
 ) -> Iterator[SkeletonSequence]:
-    """Clean recordings (no tracking failures) of ``classes`` classes by all subjects and cameras, in that order.
+    """Clean recordings (no tracking failures) of the classes (a number, or labels) by all subjects and cameras.
 
     layout: of the joints. persons: at most so many people per recording. Names are those of NTU RGB+D.
     """
     names = sim_classes()
-    for label in range(classes):
+    for label in range(classes) if isinstance(classes, int) else classes:
         for subject in range(1, subjects + 1):
             found = recordings(names[label % len(names)], label, subject, cameras, seed + label // len(names))
             for recording in found:

@@ -20,14 +20,14 @@ class OtherClass(Exception):
 
 
 class Classes:
-    """The class list in use beside the official one of the data set.
+    """The class list in use beside the official one of the data set (None: it has none).
 
     A list that is the beginning of the official one (the first 200 of Kinetics-400) leaves the other classes out;
     with any other list a number or name that it lacks is a mistake in the data.
     """
 
-    def __init__(self, given: Sequence[str] | None, official: str):
-        whole = files.class_names(official)
+    def __init__(self, given: Sequence[str] | None, official: str | None):
+        whole = files.class_names(official) if official is not None else list(given or ())
         self.names = list(given) if given is not None else whole
         self.total = len(whole) if self.names == whole[: len(self.names)] else len(self.names)
         self._at = {

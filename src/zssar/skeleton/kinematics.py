@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from zssar.skeleton import transforms
 from zssar.skeleton.layouts import Layout
 
 FRAMES = 64  # common time base of a clip
@@ -336,6 +337,13 @@ def smooth(x: np.ndarray) -> np.ndarray:
     """(N, T, ...) median over 5 frames against tracking jumps, then a mean over 3 against jitter."""
     size = (1, 5) + (1,) * (x.ndim - 2)
     return uniform_filter1d(median_filter(x, size=size, mode="nearest"), 3, axis=1, mode="nearest")
+
+
+def measure_clips(skeletons: transforms.Ragged, rows: np.ndarray, layout: Layout, rate: float = RATE) -> np.ndarray:
+    """``measure`` of the given clips of a skeleton file. rate: frames per second of the recordings."""
+    x, present = transforms.windows(skeletons, rows, FRAMES)
+    seconds = (skeletons.offsets[rows + 1] - skeletons.offsets[rows]) / rate
+    return measure(np.ascontiguousarray(x.transpose(0, 2, 4, 3, 1)), present, seconds, layout)
 
 
 def measure(x: np.ndarray, present: np.ndarray, seconds: np.ndarray, layout: Layout) -> np.ndarray:

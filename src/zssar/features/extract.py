@@ -1,4 +1,7 @@
-"""Features of the seen training clips and of all test clips, written view by view as they are computed."""
+"""Features of the seen training clips and of all test clips, written view by view as they are computed.
+
+The view ``profile`` is measured on the skeleton file; with no other view asked for, no network is needed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from zssar import devices, provenance, storage
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
 from zssar.errors import UserError
+from zssar.features import profiles, weights
 from zssar.features import views as view_maker
-from zssar.features import weights
 from zssar.features.clips import Clips, micro_batch
 from zssar.interfaces import Split
 from zssar.skeleton import streams
@@ -63,37 +66,56 @@ class Extractor:
 
 
 def extract(
-    skeletons: Path, split_name: str, weights_file: Path, views: Sequence[str], device: str, precision: str
-) -> tuple[Extractor, Skeletons, Split, dict[str, Any]]:
-    """Everything that the feature files need, checked: extractor, data, split and attributes."""
+    skeletons: Path, split_name: str, weights_file: Path | None, views: Sequence[str], device: str, precision: str
+) -> tuple[Extractor | None, Skeletons, Split, dict[str, Any]]:
+    """Everything that the feature files need, checked: extractor (None without a network), data, split, attributes."""
     data = Skeletons(skeletons)
-    backbone, card = weights.load(weights_file, device)
-    _check(card, data, split_name, weights_file)
     meta = {"sample_id": data.sample_id, **data.meta}
-    split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
-    strangers = sorted(set(split.seen) - set(card.seen))
-    if strangers or (card.split == split.name and card.seen != list(split.seen)):
+    of_network = [view for view in views if view != view_maker.PROFILE]
+    if weights_file is None and of_network:
         raise UserError(
-            f"{weights_file} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
-            "the split was changed since. Delete the weights and run Snakemake again."
+            f"the views {', '.join(of_network)} need a network: give --weights. "
+            f"Without one (config: backbones.<name>.module: none) the only view is {view_maker.PROFILE}."
         )
+    loaded = None if weights_file is None else weights.load(weights_file, device)
+    if loaded is not None:
+        _check(loaded[1], data, split_name, weights_file)
+    split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
     attrs = {
         "dataset": data.attrs["dataset"],
         "split": split.name,
         "partition": split.partition,
-        "backbone": card.module,
-        "stream": card.stream,
-        "layout": card.layout,
+        "layout": data.layout,
         "class_names": list(data.class_names),
         "seen": list(split.seen),
         "unseen": list(split.unseen),
-        "weights": provenance.file_digest(weights_file)[:16],
+        "recipe": str(data.attrs.get("recipe", "")),
+    }
+    if view_maker.PROFILE in views:
+        attrs["quantities"] = list(profiles.names())
+    if loaded is None:
+        return None, data, split, {**attrs, "backbone": "none", "stream": "joint"}
+    backbone, card = loaded
+    attrs |= _weights_attrs(card, split, weights_file)
+    dtype = devices.autocast_dtype(device, precision)
+    return Extractor(backbone, card, split.seen, of_network, device, dtype), data, split, attrs
+
+
+def _weights_attrs(card: weights.Card, split: Split, path: Path) -> dict[str, Any]:
+    """What a feature file says about the network. Raises UserError if it was trained on other classes than the seen."""
+    strangers = sorted(set(split.seen) - set(card.seen))
+    if strangers or (card.split == split.name and card.seen != list(split.seen)):
+        raise UserError(
+            f"{path} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
+            "the split was changed since. Delete the weights and run Snakemake again."
+        )
+    return {
+        "backbone": card.module,
+        "stream": card.stream,
+        "weights": provenance.file_digest(path)[:16],
         "weights_split": card.split,
         "frames": card.frames,
-        "recipe": card.recipe,
     }
-    dtype = devices.autocast_dtype(device, precision)
-    return Extractor(backbone, card, split.seen, views, device, dtype), data, split, attrs
 
 
 def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> None:
@@ -111,17 +133,38 @@ def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> 
 
 
 def write(
-    extractor: Extractor, data: Skeletons, split: Split, attrs: dict[str, Any], seen_train: Path, test: Path
+    extractor: Extractor | None,
+    data: Skeletons,
+    split: Split,
+    attrs: dict[str, Any],
+    seen_train: Path,
+    test: Path,
 ) -> np.ndarray:
     """Write ``seen_train`` (with labels) and ``test`` (without); returns the rows of the test samples."""
     train_rows, test_rows = splits.rows(split, data.label)
     splits.check_no_leak(split, data.label, train_rows)
-    progress = Progress(f"features on {extractor.device}", len(train_rows) + len(test_rows), "clips")
+    where = "the skeletons" if extractor is None else extractor.device
+    progress = Progress(f"features on {where}", len(train_rows) + len(test_rows), "clips")
     for path, rows, label in ((seen_train, train_rows, data.label[train_rows]), (test, test_rows, None)):
         with storage.feature_writer(path, data.sample_id[rows], attrs, label) as writer:
-            for found in extractor.blocks(data, rows, progress):
+            for found in _blocks(extractor, data, rows, "quantities" in attrs, progress):
                 writer.add(found)
     return test_rows
+
+
+def _blocks(extractor: Extractor | None, data: Skeletons, rows: np.ndarray, profile: bool, progress: Progress):
+    """Yield dicts of views of consecutive clips: the network's, the measured profile, or both side by side."""
+    if extractor is None or not extractor.views:
+        for block, measured in profiles.blocks(data, rows):
+            yield {view_maker.PROFILE: measured}
+            progress.step(len(block))
+        return
+    measured = np.concatenate([m for _, m in profiles.blocks(data, rows)]) if profile else None
+    start = 0
+    for found in extractor.blocks(data, rows, progress):
+        end = start + len(next(iter(found.values())))
+        yield found if measured is None else {**found, view_maker.PROFILE: measured[start:end]}
+        start = end
 
 
 def labels_csv(data: Skeletons, split: Split, rows: np.ndarray) -> str:

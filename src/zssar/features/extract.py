@@ -12,7 +12,7 @@ import torch
 from zssar import devices, provenance, storage
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
-from zssar.errors import UserError
+from zssar.errors import UserError, unknown
 from zssar.features import views as view_maker
 from zssar.features import weights
 from zssar.features.clips import Clips, micro_batch
@@ -22,6 +22,7 @@ from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons
 from zssar.training import Progress
 
+FUSIONS = ("mean", "concat")
 BLOCK = 2048  # clips brought to the device at a time
 
 
@@ -62,12 +63,62 @@ class Extractor:
                     progress.step(len(part))
 
 
+class Ensemble:
+    """Several networks, one per stream, as one: ``blocks`` yields their views averaged, or side by side in depth.
+
+    mean: every view is the average with the weights of Shift-GCN's four streams (0.6 joint and bone, 0.4 their
+    motions, scaled to sum 1), so that features keep their dimension, as the 256-d vectors used by SynSE and MSF.
+    concat: features side by side; the logits are averaged as above.
+    """
+
+    def __init__(self, members: Sequence[Extractor], fusion: str):
+        if fusion not in FUSIONS:
+            raise unknown("fusion", fusion, FUSIONS)
+        shapes = {(m.card.module, m.card.frames, m.card.bodies) for m in members}
+        if len(shapes) > 1:
+            raise UserError(f"networks of an ensemble must agree in module, frames and person slots: {sorted(shapes)}")
+        self.members, self.fusion, self.device = members, fusion, members[0].device
+        share = np.array([0.4 if m.card.stream in ("joint_motion", "bone_motion") else 0.6 for m in members])
+        self.share = share / share.sum()
+
+    def blocks(self, data: Skeletons, rows: np.ndarray, progress: Progress | None = None):
+        """As ``Extractor.blocks``."""
+        first, *rest = self.members
+        for found in zip(first.blocks(data, rows, progress), *(m.blocks(data, rows) for m in rest), strict=True):
+            yield {name: self._fuse(name, [views[name] for views in found]) for name in found[0]}
+
+    def _fuse(self, name: str, arrays: list[np.ndarray]) -> np.ndarray:
+        if self.fusion == "mean" or name == "seen_logits":
+            return sum(share * array.astype(np.float32) for share, array in zip(self.share, arrays)).astype(np.float32)
+        return np.concatenate(arrays, 1 if name in ("pooled", "grid") else 2)
+
+
 def extract(
-    skeletons: Path, split_name: str, weights_file: Path, views: Sequence[str], device: str, precision: str
-) -> tuple[Extractor, Skeletons, Split, dict[str, Any]]:
+    skeletons: Path,
+    split_name: str,
+    weights_files: Sequence[Path],
+    views: Sequence[str],
+    device: str,
+    precision: str,
+    fusion: str = "mean",
+) -> tuple[Extractor | Ensemble, Skeletons, Split, dict[str, Any]]:
     """Everything that the feature files need, checked: extractor, data, split and attributes."""
     data = Skeletons(skeletons)
-    backbone, card = weights.load(weights_file, device)
+    dtype = devices.autocast_dtype(device, precision)
+    members, attrs = [], []
+    for path in weights_files:
+        backbone, card = weights.load(path, device)
+        split = _split_of(card, data, split_name, path)
+        members.append(Extractor(backbone, card, split.seen, views, device, dtype))
+        attrs.append(_attrs(card, data, split, path))
+    if len(members) == 1:
+        return members[0], data, split, attrs[0]
+    joined = {key: "+".join(str(a[key]) for a in attrs) for key in ("stream", "weights")}
+    return Ensemble(members, fusion), data, split, {**attrs[0], **joined, "fusion": fusion}
+
+
+def _split_of(card: weights.Card, data: Skeletons, split_name: str, weights_file: Path) -> Split:
+    """The split, after all checks that these weights may be used for it."""
     _check(card, data, split_name, weights_file)
     meta = {"sample_id": data.sample_id, **data.meta}
     split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
@@ -77,7 +128,11 @@ def extract(
             f"{weights_file} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
             "the split was changed since. Delete the weights and run Snakemake again."
         )
-    attrs = {
+    return split
+
+
+def _attrs(card: weights.Card, data: Skeletons, split: Split, weights_file: Path) -> dict[str, Any]:
+    return {
         "dataset": data.attrs["dataset"],
         "split": split.name,
         "partition": split.partition,
@@ -89,11 +144,10 @@ def extract(
         "unseen": list(split.unseen),
         "weights": provenance.file_digest(weights_file)[:16],
         "weights_split": card.split,
+        "weights_classes": card.training.get("weights_classes") or "seen",
         "frames": card.frames,
         "recipe": card.recipe,
     }
-    dtype = devices.autocast_dtype(device, precision)
-    return Extractor(backbone, card, split.seen, views, device, dtype), data, split, attrs
 
 
 def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> None:
@@ -111,7 +165,7 @@ def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> 
 
 
 def write(
-    extractor: Extractor, data: Skeletons, split: Split, attrs: dict[str, Any], seen_train: Path, test: Path
+    extractor: Extractor | Ensemble, data: Skeletons, split: Split, attrs: dict[str, Any], seen_train: Path, test: Path
 ) -> np.ndarray:
     """Write ``seen_train`` (with labels) and ``test`` (without); returns the rows of the test samples."""
     train_rows, test_rows = splits.rows(split, data.label)

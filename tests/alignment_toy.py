@@ -28,6 +28,7 @@ UNITS = {
     "phases": ("start", "middle", "end"),
     "verb_noun": ("verb", "noun"),
 }
+QUANTITIES = tuple(f"quantity {q:02d}" for q in range(24))  # of the kind and the view "profile"
 VIEWS = ("pooled", "parts2", "parts4", "parts6", "parts_purls", "phases", "grid", "seen_logits")
 TRAITS, CHANNELS, TEXT_DIM, TIME = 5, 24, 32, 6
 SEEN, UNSEEN, PER_CLASS = 20, 4, 12
@@ -88,9 +89,9 @@ def toy(seed: int = 0) -> Toy:
     labels = np.repeat(np.arange(classes), PER_CLASS)
     grid = _grid(rng, traits[labels], parts, len(skeleton))
     names = tuple(f"action {i:02d}" for i in range(classes))
-    return Toy(
-        Features(_views(grid, skeleton, labels), "kinect25"), labels, ClassTexts(names, _texts(rng, traits), UNITS)
-    )
+    texts, views = _texts(rng, traits), _views(grid, skeleton, labels)
+    texts["profile"], views["profile"] = _profile(rng, traits, labels)
+    return Toy(Features(views, "kinect25"), labels, ClassTexts(names, texts, {**UNITS, "profile": QUANTITIES}))
 
 
 def _grid(rng, traits, parts, joints) -> np.ndarray:
@@ -115,6 +116,20 @@ def _views(grid, skeleton, labels) -> dict[str, np.ndarray]:
     logits = -((pooled[:, None] - centres) ** 2).sum(2)
     parts = {grouping: part_view(grouping) for grouping in ("parts2", "parts4", "parts6", "parts_purls")}
     return {"pooled": pooled, **parts, "phases": phases, "grid": grid.astype(np.float16), "seen_logits": logits}
+
+
+def _profile(rng, traits, labels) -> tuple[np.ndarray, np.ndarray]:
+    """Statement: an ordinal, sometimes not given; measurement: the same trait in its own unit, sometimes unknown."""
+    image = rng.normal(size=(TRAITS, len(QUANTITIES))) / np.sqrt(TRAITS)
+    truth = traits.mean((1, 2)) @ image  # (K, Q)
+    weight = rng.choice([0.0, 0.5, 1.0], truth.shape, p=[0.1, 0.3, 0.6])
+    value = np.clip(np.rint(2 * truth + 0.3 * rng.normal(size=truth.shape)), -3, 3) * (weight > 0)
+    found = rng.uniform(0.1, 5, len(QUANTITIES)) * (
+        truth[labels] + 0.4 * rng.normal(size=(len(labels), len(QUANTITIES)))
+    )
+    found += rng.normal(size=len(QUANTITIES))
+    found[rng.random(found.shape) < 0.05] = np.nan
+    return np.stack([value, weight], 2).astype(np.float32), found.astype(np.float32)
 
 
 def _texts(rng, traits) -> dict[str, np.ndarray]:

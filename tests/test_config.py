@@ -89,3 +89,9 @@ def test_experiments_fit_the_schema():
         config = copy.deepcopy(SHIPPED)
         update_config(config, yaml.safe_load(path.read_text()))
         zssar_config.check(config, SCHEMA, ROOT / "prompts")
+
+
+def test_a_backbone_without_a_network_gives_the_profile_only():
+    config = check(lambda c: c["backbones"].update(bare={"module": "none", "views": ["profile"]}))
+    assert config["backbones"]["bare"]["views"] == ["profile"]
+    assert "views: [profile]" in message(lambda c: c["backbones"].update(bare={"module": "none"}))

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = "results/table1.csv"
 FIGURE = "results/figures/table1/confusion.random_8_0_0.devise.png"
-METHODS = ["devise", "eszsl", "global", "dvta", "purls"]
+METHODS = ["devise", "eszsl", "global", "dvta", "purls", "profile", "profile_regressed", "profile_both"]
 
 
 def checkout(folder: Path) -> Path:
@@ -89,9 +89,10 @@ def test_nothing_to_do_the_second_time(finished):
 def test_one_deleted_run_rebuilds_that_run_only(finished):
     run = next((finished / "results" / "runs" / "tiny" / "random_8_0_0").rglob("devise"))
     shutil.rmtree(run)
-    done = snakemake(finished, "-n", TABLE)
+    # Snakemake does not miss a run behind a finished table until the table is asked for anew.
+    done = snakemake(finished, "-n", TABLE, "--forcerun", "make_table")
     planned = done.stdout + done.stderr
-    assert planned.count("\nrule align:") + planned.count("\nlocalrule align:") == 1
+    assert planned.count("rule align:") == 1
     assert "method=devise" in planned
     assert "method=dvta" not in planned
     for rule in ("pretrain_backbone", "extract_features", "encode_texts", "preprocess_skeletons"):

@@ -15,6 +15,7 @@ import yaml
 from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
+NO_NETWORK = "none"  # the module of a backbone that is none: views measured on the skeletons only
 
 
 def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
@@ -71,7 +72,9 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         section = "methods" if floor == "alignment" else floor
         known = sorted(p.stem for p in (PACKAGE / floor).glob("*.py") if p.stem != "__init__")
         for name, entry in config[section].items():
-            if "." not in entry[key] and entry[key] not in known:
+            if floor == "backbones" and entry[key] == NO_NETWORK:
+                _check_no_network(name, entry)
+            elif "." not in entry[key] and entry[key] not in known:
                 raise unknown(f"{floor} module", entry[key], known, f"config: {section}.{name}.{key}")
     kinds = sorted(p.stem for p in prompts.glob("*.md"))
     for name, entry in config["methods"].items():
@@ -90,6 +93,14 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
                 raise unknown("method", method, config["methods"], f"{place}.methods")
         for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
             pass
+
+
+def _check_no_network(name: str, entry: dict[str, Any]) -> None:
+    if entry["views"] != ["profile"]:
+        raise UserError(
+            f"config: backbones.{name}.views: a backbone with `module: {NO_NETWORK}` gives the view profile only; "
+            "write `views: [profile]`, or name a network"
+        )
 
 
 def published_splits(dataset: str) -> list[str]:

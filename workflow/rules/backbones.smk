@@ -54,13 +54,14 @@ rule extract_features:
         runtime=120,
     params:
         views=lambda w: " ".join(config["backbones"][w.backbone]["views"]),
+        weights=lambda w, input: f"--weights {input.weights}" if input.weights else "",
         device=config["device"],
         precision=config["precision"],
         code=lambda w: digest(
             "commands.extract_features",
-            plugin("backbones", config["backbones"][w.backbone]["module"]),
+            *network_of_backbone(w.backbone),
         ),
     shell:
-        "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} --weights {input.weights}"
+        "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} {params.weights}"
         " --views {params.views} --device {params.device} --precision {params.precision}"
         " --seen-train {output.seen_train} --test {output.test} --test-labels {output.labels} > {log} 2>&1"

@@ -59,7 +59,12 @@ def params_json(section, name, key="params"):
 
 
 def weights_of_split(wildcards):
-    """A validation split may borrow its parent's network; config.yaml says so, and run.json records it."""
+    """A validation split may borrow its parent's network; config.yaml says so, and run.json records it.
+
+    Nothing for a backbone without a network.
+    """
+    if not network_of_backbone(wildcards.backbone):
+        return []
     split = wildcards.split
     if PROTOCOL["validation_backbone"] == "shared":
         split = split.split("-val")[0]
@@ -144,6 +149,12 @@ def digest(*modules):
 
 def plugin(floor, name):
     return f"!{name}" if "." in name else f"{floor}.{name}"
+
+
+def network_of_backbone(name):
+    """The plugin of a backbone as a list; empty for `module: none`."""
+    found = config["backbones"][name]["module"]
+    return [] if found == zssar_config.NO_NETWORK else [plugin("backbones", found)]
 
 
 def names_of_dataset(wildcards):

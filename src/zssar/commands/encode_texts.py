@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     kinds = [read_kind(path) for path in args.kind]
     lines = [read_answers(path) for path in args.descriptions]
     with device(args.device) as where:
-        encoder = encoders.create(args.encoder, params, where)
+        needed = not all(kind.is_form for kind in kinds)  # forms are numbers: no weights are loaded for them
+        encoder = encoders.create(args.encoder, params, where) if needed else None
         for kind, answers, output in zip(kinds, lines, args.output, strict=True):
             encode_file(kind, answers, encoder, args.encoder, output, args.tokens)

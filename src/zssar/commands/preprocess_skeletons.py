@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--reader", required=True, help="module of zssar.datasets (ntu, utd_mhad, ...) or a dotted name of your own")
     add("--root", required=True, type=Path, help="folder of the raw recordings")
     add("--dataset", required=True, help="name of the data set, e.g. ntu60; decides class list and splits")
-    add("--recipe", default="zssar", help="preprocessing recipe: zssar, ctrgcn, shiftgcn, aimclr, pyskl")
+    add("--recipe", default="zssar", help="preprocessing recipe: zssar, as_is, ctrgcn, shiftgcn, aimclr, pyskl")
     add("--class-names", help="CSV with index,name, or the name of a known list; default: that of the data set")
     add("--params", default="{}", help="JSON with further parameters of the reader")
     add("--workers", type=int, default=1, help="processes")

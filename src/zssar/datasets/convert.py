@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from zssar import plugins, storage
+from zssar.datasets.archives import SEPARATOR
 from zssar.datasets.files import Listing
 from zssar.errors import UserError
 from zssar.interfaces import Problem, SkeletonSequence
@@ -68,13 +70,19 @@ class Tally:
     bad: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {**vars(self), "problems": [asdict(p) for p in self.problems]}
+        """Plain values; rows as single strings, because JSON with hundred thousands of small items is slow."""
+        rows = [f"{' '.join(map(str, n))} {digest} {name}" for (name, digest), n in zip(self.samples, self.numbers)]
+        return {"rows": "\n".join(rows), "problems": [asdict(p) for p in self.problems], "bad": self.bad}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """From what ``as_json`` made of one."""
-        return cls(**{**value, "problems": [Problem(**p) for p in value["problems"]]})
+        tally = cls(problems=[Problem(**p) for p in value["problems"]], bad=value["bad"])
+        for row in value["rows"].split("\n") if value["rows"] else ():
+            *numbers, digest, name = row.split(" ", len(COLUMNS) + 1)
+            tally.samples.append([name, digest])
+            tally.numbers.append([int(n) for n in numbers])
+        return tally
 
     def add(self, other: Tally) -> None:
         """Append another tally."""
@@ -167,6 +175,8 @@ def _apply(job: Job, results: Iterable[tuple[str, list]], tally: Tally) -> Itera
                 tally.problems.append(Problem(unit, str(error)))
                 continue
             usable = True
+            if "\n" in item.sample_id:
+                raise UserError(f"{unit}: a sample id holds a line break: {item.sample_id!r}")
             digest = hashlib.sha256(np.ascontiguousarray(item.joints)).hexdigest()[:32]
             tally.samples.append([item.sample_id, digest])
             meta = [int(getattr(item, name)) for name in storage.META]
@@ -186,7 +196,7 @@ def _done(work: Path, index: int) -> Path:
 def _plan(job: Job, listing: Listing) -> str:
     digest = hashlib.sha256(repr((job, PART, job.code())).encode())
     for unit in listing.units:
-        stat = Path(unit.split("::")[0]).stat()
+        stat = os.stat(unit.split(SEPARATOR)[0])
         digest.update(f"{unit}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
@@ -202,6 +212,8 @@ def _prepare(work: Path, plan: str) -> None:
 
 def _run_pool(job: Job, parts, todo: list[int], work: Path, workers: int, step: Step) -> None:
     # Forked workers inherit what is compiled; elsewhere numba's disk cache serves.
+    if hasattr(dataset := job.dataset(), "warm_up"):
+        dataset.warm_up()
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting = [pool.submit(convert_part, job, parts[i], work, i) for i in todo]

@@ -8,6 +8,7 @@ Yields every body id of a file as one row of ``joints``; which of them are peopl
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -107,6 +108,13 @@ class NTU(SkeletonDataset):
         setup, camera, subject, replication, action = (int(digits) for digits in match.groups())
         sequence = SkeletonSequence(name, joints, present, self.layout, action - 1, subject, camera, setup, replication)
         return [*problems, sequence]
+
+    def warm_up(self) -> None:
+        """Compile the scanner, so that forked processes need not."""
+        from zssar.datasets.ntu_text import TextError
+
+        with contextlib.suppress(TextError):
+            self._parser.parse(b"")
 
     @cached_property
     def _parser(self):

@@ -104,7 +104,7 @@ class Parser:
 
     def _scan(self, size: int) -> tuple[int, ...]:
         start = len(_BOM) if self.text.startswith(_BOM) else 0
-        return scanner.scan(self.data, size, start, self.xyz, self.track, self.frame, self.slow)
+        return scanner.scan(self.data, size, start, self.xyz.reshape(-1), self.track, self.frame, self.slow)
 
     def _decide(self, text: bytearray, slow: np.ndarray, broken: np.ndarray) -> list[int]:
         """What the scanner left undecided, in the order of the text; returns the lines of values that are not finite.

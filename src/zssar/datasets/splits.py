@@ -148,6 +148,11 @@ def _partition(dataset: str, name: str, meta: Mapping[str, np.ndarray]) -> tuple
         train = values % 2 == {"odd": 1, "even": 0}[rule["train"]]
     else:
         train = np.isin(values, rule["train"])
+    if "test" in rule and not np.isin(values[~train], rule["test"]).all():
+        raise UserError(
+            f"partition {name} of {dataset} is for files that come split in two (setup 1 or 2); these recordings have "
+            f"{rule['column']}s {sorted(set(values.tolist()))[:20]}: use another partition"
+        )
     if not train.any() or train.all():
         raise UserError(
             f"partition {name} of {dataset} leaves no {'test' if train.any() else 'training'} sample: "

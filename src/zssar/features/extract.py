@@ -1,4 +1,7 @@
-"""Features of the seen training clips and of all test clips, written view by view as they are computed."""
+"""Features of the seen training clips and of all test clips, written view by view as they are computed.
+
+The view ``profile`` is measured on the skeleton file; with no other view asked for, no network is needed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ import torch
 from zssar import devices, provenance, storage
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
-from zssar.errors import UserError, unknown
+from zssar.errors import UserError
+from zssar.features import ensemble, profiles, weights
 from zssar.features import views as view_maker
-from zssar.features import weights
 from zssar.features.clips import Clips, micro_batch
 from zssar.interfaces import Split
 from zssar.skeleton import streams
@@ -22,7 +25,6 @@ from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons
 from zssar.training import Progress
 
-FUSIONS = ("mean", "concat")
 BLOCK = 2048  # clips brought to the device at a time
 
 
@@ -63,94 +65,86 @@ class Extractor:
                     progress.step(len(part))
 
 
-class Ensemble:
-    """Several networks, one per stream, as one: ``blocks`` yields their views averaged, or side by side in depth.
-
-    mean: every view is the average with the weights of Shift-GCN's four streams (0.6 joint and bone, 0.4 their
-    motions, scaled to sum 1), so that features keep their dimension, as the 256-d vectors used by SynSE and MSF.
-    concat: features side by side; the logits are averaged as above.
-    """
+class Networks:
+    """One extractor or several with one interface (``features.ensemble``)."""
 
     def __init__(self, members: Sequence[Extractor], fusion: str):
-        if fusion not in FUSIONS:
-            raise unknown("fusion", fusion, FUSIONS)
-        shapes = {(m.card.module, m.card.frames, m.card.bodies) for m in members}
-        if len(shapes) > 1:
-            raise UserError(f"networks of an ensemble must agree in module, frames and person slots: {sorted(shapes)}")
-        self.members, self.fusion, self.device = members, fusion, members[0].device
-        share = np.array([0.4 if m.card.stream in ("joint_motion", "bone_motion") else 0.6 for m in members])
-        self.share = share / share.sum()
+        ensemble.check([member.card for member in members], fusion)
+        self.members, self.fusion = members, fusion
+        self.device, self.views = members[0].device, members[0].views
 
     def blocks(self, data: Skeletons, rows: np.ndarray, progress: Progress | None = None):
         """As ``Extractor.blocks``."""
-        first, *rest = self.members
-        for found in zip(first.blocks(data, rows, progress), *(m.blocks(data, rows) for m in rest), strict=True):
-            yield {name: self._fuse(name, [views[name] for views in found]) for name in found[0]}
-
-    def _fuse(self, name: str, arrays: list[np.ndarray]) -> np.ndarray:
-        if self.fusion == "mean" or name == "seen_logits":
-            return sum(share * array.astype(np.float32) for share, array in zip(self.share, arrays)).astype(np.float32)
-        return np.concatenate(arrays, 1 if name in ("pooled", "grid") else 2)
+        found = [m.blocks(data, rows, None if i else progress) for i, m in enumerate(self.members)]
+        if len(found) == 1:
+            return found[0]
+        return ensemble.fuse(found, [m.card.stream for m in self.members], self.fusion)
 
 
 def extract(
     skeletons: Path,
     split_name: str,
-    weights_files: Sequence[Path],
+    weights_files: Sequence[Path | str],
     views: Sequence[str],
     device: str,
     precision: str,
     fusion: str = "mean",
-) -> tuple[Extractor | Ensemble, Skeletons, Split, dict[str, Any]]:
-    """Everything that the feature files need, checked: extractor, data, split and attributes."""
+) -> tuple[Networks | None, Skeletons, Split, dict[str, Any]]:
+    """Everything that the feature files need, checked: networks (None without weights), data, split, attributes."""
     data = Skeletons(skeletons)
-    dtype = devices.autocast_dtype(device, precision)
-    members, attrs = [], []
-    for path in weights_files:
-        backbone, card = weights.load(path, device)
-        split = _split_of(card, data, split_name, path)
-        members.append(Extractor(backbone, card, split.seen, views, device, dtype))
-        attrs.append(_attrs(card, data, split, path))
-    if len(members) == 1:
-        return members[0], data, split, attrs[0]
-    joined = {key: "+".join(str(a[key]) for a in attrs) for key in ("stream", "weights")}
-    return Ensemble(members, fusion), data, split, {**attrs[0], **joined, "fusion": fusion}
-
-
-def _split_of(card: weights.Card, data: Skeletons, split_name: str, weights_file: Path) -> Split:
-    """The split, after all checks that these weights may be used for it."""
-    _check(card, data, split_name, weights_file)
     meta = {"sample_id": data.sample_id, **data.meta}
-    split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
-    strangers = sorted(set(split.seen) - set(card.seen))
-    if strangers or (card.split == split.name and card.seen != list(split.seen)):
+    of_network = [view for view in views if view != view_maker.PROFILE]
+    if not weights_files and of_network:
         raise UserError(
-            f"{weights_file} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
-            "the split was changed since. Delete the weights and run Snakemake again."
+            f"the views {', '.join(of_network)} need a network: give --weights. "
+            f"Without one (config: backbones.<name>.module: none) the only view is {view_maker.PROFILE}."
         )
-    return split
-
-
-def _attrs(card: weights.Card, data: Skeletons, split: Split, weights_file: Path) -> dict[str, Any]:
-    return {
+    loaded = [weights.load(path, device) for path in weights_files]
+    for (_, card), path in zip(loaded, weights_files):
+        _check(card, data, split_name, path)
+    split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
+    attrs = {
         "dataset": data.attrs["dataset"],
         "split": split.name,
         "partition": split.partition,
-        "backbone": card.module,
-        "stream": card.stream,
-        "layout": card.layout,
+        "layout": data.layout,
         "class_names": list(data.class_names),
         "seen": list(split.seen),
         "unseen": list(split.unseen),
-        "weights": provenance.file_digest(weights_file)[:16],
+        "recipe": str(data.attrs.get("recipe", "")),
+    }
+    if view_maker.PROFILE in views:
+        attrs["quantities"] = list(profiles.names())
+    if not loaded:
+        return None, data, split, {**attrs, "backbone": "none", "stream": "joint"}
+    notes = [_weights_attrs(card, split, path) for (_, card), path in zip(loaded, weights_files)]
+    attrs |= notes[0]
+    if len(notes) > 1:
+        attrs |= {key: "+".join(note[key] for note in notes) for key in ("stream", "weights")} | {"fusion": fusion}
+    dtype = devices.autocast_dtype(device, precision)
+    members = [Extractor(backbone, card, split.seen, of_network, device, dtype) for backbone, card in loaded]
+    return Networks(members, fusion), data, split, attrs
+
+
+def _weights_attrs(card: weights.Card, split: Split, path: Path | str) -> dict[str, Any]:
+    """What a feature file says about the network. Raises UserError if it was trained on other classes than the seen."""
+    strangers = sorted(set(split.seen) - set(card.seen))
+    if strangers or (card.split == split.name and card.seen != list(split.seen)):
+        raise UserError(
+            f"{path} was trained on classes {card.seen}, but split {split.name} sees {list(split.seen)}; "
+            "the split was changed since. Delete the weights and run Snakemake again."
+        )
+    return {
+        "backbone": card.module,
+        "stream": card.stream,
+        "weights": provenance.file_digest(path)[:16],
         "weights_split": card.split,
         "weights_classes": card.training.get("weights_classes") or "seen",
         "frames": card.frames,
-        "recipe": card.recipe,
     }
 
 
-def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> None:
+def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path | str) -> None:
     for what, of_card, of_data in (
         ("data set", card.dataset, data.attrs["dataset"]),
         ("layout", card.layout, data.layout),
@@ -165,17 +159,38 @@ def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> 
 
 
 def write(
-    extractor: Extractor | Ensemble, data: Skeletons, split: Split, attrs: dict[str, Any], seen_train: Path, test: Path
+    extractor: Networks | None,
+    data: Skeletons,
+    split: Split,
+    attrs: dict[str, Any],
+    seen_train: Path,
+    test: Path,
 ) -> np.ndarray:
     """Write ``seen_train`` (with labels) and ``test`` (without); returns the rows of the test samples."""
     train_rows, test_rows = splits.rows(split, data.label)
     splits.check_no_leak(split, data.label, train_rows)
-    progress = Progress(f"features on {extractor.device}", len(train_rows) + len(test_rows), "clips")
+    where = "the skeletons" if extractor is None else extractor.device
+    progress = Progress(f"features on {where}", len(train_rows) + len(test_rows), "clips")
     for path, rows, label in ((seen_train, train_rows, data.label[train_rows]), (test, test_rows, None)):
         with storage.feature_writer(path, data.sample_id[rows], attrs, label) as writer:
-            for found in extractor.blocks(data, rows, progress):
+            for found in _blocks(extractor, data, rows, "quantities" in attrs, progress):
                 writer.add(found)
     return test_rows
+
+
+def _blocks(extractor: Networks | None, data: Skeletons, rows: np.ndarray, profile: bool, progress: Progress):
+    """Yield dicts of views of consecutive clips: the network's, the measured profile, or both side by side."""
+    if extractor is None or not extractor.views:
+        for block, measured in profiles.blocks(data, rows):
+            yield {view_maker.PROFILE: measured}
+            progress.step(len(block))
+        return
+    measured = np.concatenate([m for _, m in profiles.blocks(data, rows)]) if profile else None
+    start = 0
+    for found in extractor.blocks(data, rows, progress):
+        end = start + len(next(iter(found.values())))
+        yield found if measured is None else {**found, view_maker.PROFILE: measured[start:end]}
+        start = end
 
 
 def labels_csv(data: Skeletons, split: Split, rows: np.ndarray) -> str:

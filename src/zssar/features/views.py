@@ -10,13 +10,14 @@ from zssar.skeleton.layouts import Layout
 PARTS = ("parts2", "parts4", "parts6", "parts_purls")
 PHASES = ("start", "middle", "end")
 VIEWS = ("pooled", *PARTS, "phases", "grid", "seen_logits")
+PROFILE = "profile"  # measured on the skeleton file (profiles.py), not on a network's map
 
 
 def check(names, layout: Layout, joints: int) -> None:
     """Raise UserError for views that do not exist, or that this network's map cannot give."""
     for name in names:
         if name not in VIEWS:
-            raise unknown("feature view", name, VIEWS, "config: backbones.<name>.views")
+            raise unknown("feature view", name, (*VIEWS, PROFILE), "config: backbones.<name>.views")
         if name in PARTS and joints != len(layout):
             raise UserError(
                 f"config: backbones.<name>.views: {name} needs a map over the {len(layout)} joints of {layout.name}, "

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from zssar.skeleton import transforms
 from zssar.skeleton.layouts import Layout
 
 FRAMES = 64  # common time base of a clip
@@ -315,16 +316,34 @@ PARTNER = ("two_people", "approach", "contact", "partner_motion")
 DEPTH = ("thrust", "forward", "travel", "turn", "twist", "trunk_bend")  # unknown on image coordinates
 
 
+# In the order of prompts/profile.md.
+FORM = """
+    right_hand_motion left_hand_motion right_foot_motion left_foot_motion trunk_motion speed
+    right_hand_top left_hand_top right_hand_bottom left_hand_bottom right_hand_across left_hand_across
+    right_hand_out left_hand_out right_hand_forward left_hand_forward hands_apart hand_to_head
+    right_hand_sweep left_hand_sweep right_hand_rise left_hand_rise right_hand_thrust left_hand_thrust
+    right_hand_rotation left_hand_rotation repetition arms_symmetry legs_alternation hold
+    right_elbow_bend left_elbow_bend right_knee_bend left_knee_bend trunk_bend pelvis_drop pelvis_change jump
+    right_foot_lift left_foot_lift feet_apart travel turn trunk_twist two_people approach contact partner_motion
+"""
+
+
 def names() -> tuple[str, ...]:
     """All quantities in the order of ``measure``'s columns."""
-    sided = [pattern.format(side) for pattern in SIDED for side in ("right", "left")]
-    return (*sided, *SINGLE, *PARTNER)
+    return tuple(FORM.split())
 
 
 def smooth(x: np.ndarray) -> np.ndarray:
     """(N, T, ...) median over 5 frames against tracking jumps, then a mean over 3 against jitter."""
     size = (1, 5) + (1,) * (x.ndim - 2)
     return uniform_filter1d(median_filter(x, size=size, mode="nearest"), 3, axis=1, mode="nearest")
+
+
+def measure_clips(skeletons: transforms.Ragged, rows: np.ndarray, layout: Layout, rate: float = RATE) -> np.ndarray:
+    """``measure`` of the given clips of a skeleton file. rate: frames per second of the recordings."""
+    x, present = transforms.windows(skeletons, rows, FRAMES)
+    seconds = (skeletons.offsets[rows + 1] - skeletons.offsets[rows]) / rate
+    return measure(np.ascontiguousarray(x.transpose(0, 2, 4, 3, 1)), present, seconds, layout)
 
 
 def measure(x: np.ndarray, present: np.ndarray, seconds: np.ndarray, layout: Layout) -> np.ndarray:

@@ -133,7 +133,24 @@ def pyskl(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
     return _slots(sequence, joints, present, persons)
 
 
-RECIPES = {f.__name__: f for f in (zssar, ctrgcn, shiftgcn, aimclr, pyskl)}
+def as_is(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
+    """For bodies that are people already and come in order of importance; otherwise as ``zssar``.
+
+    Packaged arrays, image poses and one's own recordings: nothing is taken for furniture, nothing reordered by motion.
+    The first body is the first actor; later ones that do not overlap it in time continue it, the next one is the
+    second actor. Cut, interpolated and centred as in ``zssar``.
+    """
+    tracks = [int(m) for m in np.flatnonzero(sequence.present.any(1))]
+    if not tracks:
+        raise NoBody("no body in any frame")
+    joints, present = actors(sequence.joints, sequence.present, tracks)
+    joints, present = _trim(joints, present)
+    _fill_gaps(joints, present)
+    _centre(joints, present, layout(sequence.layout))
+    return _slots(sequence, joints, present, persons)
+
+
+RECIPES = {f.__name__: f for f in (zssar, ctrgcn, shiftgcn, aimclr, pyskl, as_is)}
 
 
 def _two_actors(sequence: SkeletonSequence) -> tuple[np.ndarray, np.ndarray]:

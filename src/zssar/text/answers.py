@@ -2,7 +2,8 @@
 
     {"index": 0, "name": "bow", "answers": [{"head": "..."}], "template": "<hash>", "author": "...", "date": "..."}
 
-Several answers are several draws of the same question. Written by ``describe``, committed under ``prompts/frozen``.
+Several answers are several draws of the same question; the answer to a form holds ``[value, confidence]`` in place of
+texts. Written by ``describe``, committed under ``prompts/frozen``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import pydantic
 
 from zssar import storage
 from zssar.errors import UserError
+from zssar.text.forms import Form
+
+Answer = dict[str, str] | Form
 
 
 class Answered(pydantic.BaseModel):
@@ -25,7 +29,7 @@ class Answered(pydantic.BaseModel):
 
     index: int
     name: str
-    answers: list[dict[str, str]] = pydantic.Field(min_length=1)
+    answers: list[Answer] = pydantic.Field(min_length=1)
     template: str = ""
     author: str = ""
     date: str = ""

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import pydantic
 
 from zssar.errors import UserError
+from zssar.text.answers import Answer
 from zssar.text.prompts import Kind
 
 OPENAI = "https://api.openai.com/v1"
@@ -89,9 +90,9 @@ def model_params(source: str, params: Mapping[str, Any]) -> ModelParams:
 
 @dataclass(frozen=True)
 class Reply:
-    """A usable answer: text per unit, the model that the server says gave it, tokens read and written in all."""
+    """A usable answer: what it says per unit, the model as the server names it, tokens read and written in all."""
 
-    answer: dict[str, str]
+    answer: Answer
     model: str
     tokens_in: int
     tokens_out: int
@@ -227,9 +228,7 @@ class Chat:
 
 def first_messages(kind: Kind, class_name: str) -> list[dict[str, str]]:
     """The conversation a question starts with. The form is spelled out, for servers without structured output."""
-    keys = ", ".join(f'"{unit}" ({covers})' for unit, covers in kind.front.units.items())
-    form = f"Answer with one JSON object and nothing else. Its keys are {keys}; each value is a string."
-    return [{"role": "user", "content": f"{kind.question(class_name)}\n\n{form}"}]
+    return [{"role": "user", "content": f"{kind.question(class_name)}\n\n{kind.instructions()}"}]
 
 
 def request_body(kind: Kind, params: ModelParams, draw: int) -> dict[str, Any]:
@@ -248,7 +247,7 @@ def request_body(kind: Kind, params: ModelParams, draw: int) -> dict[str, Any]:
     return body
 
 
-def parse_answer(kind: Kind, text: str) -> tuple[dict[str, str] | None, str]:
+def parse_answer(kind: Kind, text: str) -> tuple[Answer | None, str]:
     """(answer, "") or (None, what is wrong with it). A Markdown fence around the JSON is forgiven."""
     text = text.strip()
     if text.startswith("```"):
@@ -259,7 +258,7 @@ def parse_answer(kind: Kind, text: str) -> tuple[dict[str, str] | None, str]:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         return None, f"{f'{key}: ' if key else ''}{first['msg']}"
-    answer = {unit: " ".join(value.split()) for unit, value in answer.items()}
+    answer = kind.plain(answer)
     complaints = kind.complaints(answer)
     return (None, "; ".join(complaints)) if complaints else (answer, "")
 

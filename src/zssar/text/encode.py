@@ -1,4 +1,7 @@
-"""Texts to vectors: every unit of every class, wrapped in its kind's phrase; several draws averaged after encoding."""
+"""Texts to vectors: every unit of every class, wrapped in its kind's phrase; several draws averaged after encoding.
+
+The answers to a form are numbers already and pass through without an encoder.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from zssar import storage
 from zssar.errors import UserError
 from zssar.interfaces import TextEncoder
 from zssar.provenance import text_digest
-from zssar.text.answers import Answered
+from zssar.text import forms
+from zssar.text.answers import Answered, json_line
 from zssar.text.prompts import Kind
 
 
@@ -64,9 +68,16 @@ def token_units(kind: Kind, length: int) -> list[str]:
 
 
 def encode_file(
-    kind: Kind, lines: Sequence[Answered], encoder: TextEncoder, name: str, output: Path, tokens: int = 0
+    kind: Kind, lines: Sequence[Answered], encoder: TextEncoder | None, name: str, output: Path, tokens: int = 0
 ) -> None:
-    """Encode one description file and write ``output`` (HDF5, see storage). tokens: 0 for one vector per unit."""
+    """Encode one description file and write ``output`` (HDF5, see storage). tokens: 0 for one vector per unit.
+
+    encoder: None will do for a form, whatever ``name`` says.
+    """
+    if kind.is_form:
+        return encode_form(kind, lines, output)
+    if encoder is None:
+        raise UserError(f"kind {kind.name!r} consists of texts and needs a text encoder")
     embeddings = encode_tokens(kind, lines, encoder, tokens) if tokens else encode(kind, lines, encoder)
     flat = [text for units in wrapped_texts(kind, lines) for draws in units for text in draws]
     attrs = {
@@ -81,3 +92,25 @@ def encode_file(
     }
     units = token_units(kind, tokens) if tokens else kind.units
     storage.write_texts(output, [line.name for line in lines], units, embeddings, attrs)
+
+
+def encode_form(kind: Kind, lines: Sequence[Answered], output: Path) -> None:
+    """Write ``forms.statements`` float32 (K, Q, 2) of one file. Raises UserError if a form is incomplete."""
+    for line in lines:
+        for answer in line.answers:
+            if wrong := kind.complaints(answer):
+                raise UserError(f"class {line.index} ({line.name}) does not answer kind {kind.name!r}: {wrong[0]}")
+    quantities = kind.front.quantities
+    attrs = {
+        "kind": kind.name,
+        "encoder": "none",
+        "text_hash": text_digest("".join(json_line(line) for line in lines)),
+        "template": sorted({line.template for line in lines}),
+        "author": sorted({line.author for line in lines}),
+        "draws": max(len(line.answers) for line in lines),
+        "groups": [q.group for q in quantities.values()],
+        "lowest": [q.lowest for q in quantities.values()],
+        "highest": [q.highest for q in quantities.values()],
+    }
+    numbers = forms.statements(quantities, [line.answers for line in lines])
+    storage.write_texts(output, [line.name for line in lines], kind.units, numbers, attrs)

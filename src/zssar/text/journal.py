@@ -14,6 +14,7 @@ from pathlib import Path
 import pydantic
 
 from zssar.errors import UserError
+from zssar.text.answers import Answer
 
 
 class Entry(pydantic.BaseModel):
@@ -22,7 +23,7 @@ class Entry(pydantic.BaseModel):
     request: str
     name: str
     draw: int
-    answer: dict[str, str]
+    answer: Answer
     model: str
     date: str
 

@@ -22,6 +22,8 @@ def complaints(kind: Kind, lines: Sequence[Answered], names: Sequence[str]) -> l
         for answer in line.answers
         for complaint in kind.complaints(answer)
     ]
+    if kind.is_form:  # classes may be alike in every number, and numbers hold no names
+        return found
     found += _repeats(kind, lines)
     if not kind.asks:
         return found + [

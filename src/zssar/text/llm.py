@@ -107,7 +107,7 @@ def estimate(kind: Kind, params: ModelParams, questions: Sequence[Question], tot
     letters = sum(len(first_messages(kind, name)[0]["content"]) for name, _ in questions)
     schema = len(json.dumps(kind.schema.model_json_schema())) if params.structured == "json_schema" else 0
     tokens_in = (letters + schema * len(questions)) // 4
-    per_unit = sum(kind.front.words) / 2 * 1.4 + 8
+    per_unit = 20 if kind.is_form else sum(kind.front.words) / 2 * 1.4 + 8
     tokens_out = round(per_unit * len(kind.units)) * len(questions)
     return (
         f"{kind.name} from {params.model}: {len(questions)} of {total} answers to ask for, about {tokens_in} tokens in "

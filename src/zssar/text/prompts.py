@@ -11,8 +11,10 @@
     ---
     Divide the motion of the action "{class_name}" into ...
 
-Adding a kind is adding one such file. The hash of the body tells whether answers are those to the present question;
-the front matter may change without making them stale.
+A kind whose answer is a form has ``quantities: {name: [group, lowest, highest, question]}`` in place of ``units``,
+``wrap`` and ``words`` (see ``forms``). Adding a kind is adding one such file. The hash of the body, of a form also its
+quantities, tells whether answers are those to the present question; the rest of the front matter may change without
+making them stale.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import yaml
 
 from zssar.errors import UserError
 from zssar.provenance import text_digest
+from zssar.text import forms
 
 BLANK = "{class_name}"
 
@@ -38,15 +41,16 @@ class _FrontMatter(pydantic.BaseModel):
 
     title: str
     about: str = ""
-    units: dict[str, str] = pydantic.Field(min_length=1)
+    units: dict[str, str] = {}
+    quantities: dict[str, forms.Quantity] = {}
     wrap: str | dict[str, str] = "{text}"
     words: tuple[int, int] = (1, 60)
     repeats: Literal["none", "units", "answers"] = "units"
     ask: bool = True
 
-    @pydantic.field_validator("units")
+    @pydantic.field_validator("units", "quantities")
     @classmethod
-    def _names(cls, units: dict[str, str]) -> dict[str, str]:
+    def _names(cls, units: dict[str, Any]) -> dict[str, Any]:
         for unit in units:
             if not unit.isidentifier():
                 raise ValueError(f"unit {unit!r} must be a plain name (letters, digits, underscore)")
@@ -58,6 +62,14 @@ class _FrontMatter(pydantic.BaseModel):
         if not 1 <= words[0] <= words[1]:
             raise ValueError("words must be [least, most] with 1 <= least <= most")
         return words
+
+    @pydantic.model_validator(mode="after")
+    def _one_sort(self) -> _FrontMatter:
+        if bool(self.units) == bool(self.quantities):
+            raise ValueError("a template has either units (texts) or quantities (a form)")
+        if self.quantities and self.model_fields_set & {"wrap", "words"}:
+            raise ValueError("wrap and words are for units; a form has none")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _wraps(self) -> _FrontMatter:
@@ -79,7 +91,12 @@ class Kind:
 
     @property
     def units(self) -> tuple[str, ...]:
-        return tuple(self.front.units)
+        """The parts of an answer in order: texts, or the quantities of a form."""
+        return tuple(self.front.units or self.front.quantities)
+
+    @property
+    def is_form(self) -> bool:
+        return bool(self.front.quantities)
 
     @property
     def asks(self) -> bool:
@@ -87,11 +104,19 @@ class Kind:
 
     @cached_property
     def template(self) -> str:
-        return text_digest(self.body)
+        lines = [f"{name} {quantity.line}\n" for name, quantity in self.front.quantities.items()]
+        return text_digest(self.body + "".join(lines))
 
     def question(self, class_name: str) -> str:
         """The body with the class name filled in. Nothing else in braces is touched."""
         return self.body.replace(BLANK, label_text(class_name)).strip()
+
+    def instructions(self) -> str:
+        """The shape of the answer in words, for servers without structured output."""
+        if self.is_form:
+            return forms.instructions(self.front.quantities)
+        keys = ", ".join(f'"{unit}" ({covers})' for unit, covers in self.front.units.items())
+        return f"Answer with one JSON object and nothing else. Its keys are {keys}; each value is a string."
 
     def wrapped(self, unit: str, text: str) -> str:
         """What the encoder reads: the unit's wrap phrase around the text, without a full stop inside a sentence."""
@@ -102,16 +127,25 @@ class Kind:
 
     @cached_property
     def schema(self) -> type[pydantic.BaseModel]:
-        """The pydantic model of one answer: every unit a text, nothing else."""
+        """The pydantic model of one answer: every unit a text (of a form: a value and a confidence), nothing else."""
+        name = re.sub(r"\W", "_", self.name)
+        if self.is_form:
+            return forms.schema(name, self.front.quantities)
         fields: dict[str, Any] = {
             unit: (str, pydantic.Field(description=covers)) for unit, covers in self.front.units.items()
         }
-        return pydantic.create_model(
-            re.sub(r"\W", "_", self.name), __config__=pydantic.ConfigDict(extra="forbid"), **fields
-        )
+        return pydantic.create_model(name, __config__=pydantic.ConfigDict(extra="forbid"), **fields)
+
+    def plain(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """A language model's answer as files hold it: texts on one line, or pairs of value and confidence."""
+        if self.is_form:
+            return forms.plain(answer)
+        return {unit: " ".join(value.split()) for unit, value in answer.items()}
 
     def complaints(self, answer: Mapping[str, Any], lengths: bool = True) -> list[str]:
         """What is wrong with one answer: units missing or unknown, empty texts and, with ``lengths``, word counts."""
+        if self.is_form:
+            return forms.complaints(self.front.quantities, answer)
         least, most = self.front.words
         found = [f"unit {unit!r} is unknown" for unit in answer if unit not in self.front.units]
         for unit in self.units:

@@ -1,0 +1,257 @@
+"""Stated and measured quantities brought into one scale and compared: what the profile methods share.
+
+``Judge`` holds what seen classes teach: the exchange rate of every quantity (centre and spread of statement and
+measurement) and how far the two agree. Its terms add up to the score, so that every answer can be taken apart.
+``Bridge`` puts the two sorts of evidence before it: the measured quantities, and those regressed from features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy import linalg
+from sklearn.covariance import ledoit_wolf
+
+from zssar.alignment import inputs, linear
+from zssar.errors import UserError
+from zssar.interfaces import ClassTexts, Features
+
+VIEW = "profile"
+VIEWS = {"measured": (VIEW,), "regressed": ("pooled",), "both": (VIEW, "pooled")}
+COMPARISONS = ("cosine", "gaussian")
+LIMIT = 3.0  # standardised values are cut here: one bad measurement must not outvote the rest
+FOLDS = 5
+
+
+# --- at the door -----------------------------------------------------------------------------------------------------
+
+
+def stated(texts: ClassTexts, kind: str, chosen: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """(values (K, Q), weights (K, Q), names) of a form; of the ``chosen`` quantities only, if any are named."""
+    form = inputs.embeddings(texts, kind).astype(np.float64)
+    if form.shape[2] != 2:
+        raise UserError(
+            f"texts of kind {kind!r} have {form.shape[2]} dimensions, but this method can only be fitted on a form, "
+            "which has 2 (value, weight). Set `texts: [profile]` for it in config.yaml."
+        )
+    names = list(texts.units.get(kind, map(str, range(form.shape[1]))))
+    at = positions(names, chosen, f"texts of kind {kind!r}") if chosen else list(range(len(names)))
+    return form[:, at, 0], form[:, at, 1], [names[i] for i in at]
+
+
+def measured(features: Features, wanted: Sequence[str], asked: Sequence[str]) -> np.ndarray:
+    """float64 (n, Q): the view's columns of the ``wanted`` quantities, NaN where unknown.
+
+    Columns are found by the names that extract_features left in the attributes; without them (arrays of a user's own)
+    they must be those of the form, ``asked``, in its order. Raises UserError if a sample holds no number at all.
+    """
+    found = np.asarray(features[VIEW], np.float64)
+    if found.ndim != 2:
+        raise UserError(f"feature view {VIEW!r} has shape {found.shape}; 2 axes are needed, samples first")
+    names = list(features.attrs.get("quantities", asked))
+    if found.shape[1] != len(names):
+        raise UserError(
+            f"feature view {VIEW!r} has {found.shape[1]} quantities, but the method is fitted on {len(names)}; run "
+            "extract_features and encode_texts again"
+        )
+    lost = ~np.isfinite(found).any(1) | np.isinf(found).any(1)
+    if lost.any():
+        raise UserError(
+            f"feature view {VIEW!r}: {lost.sum()} of {len(found)} samples hold infinity, or NaN in every quantity, the "
+            f"first in row {int(lost.argmax())}. Drop those samples."
+        )
+    return found[:, positions(names, wanted, f"feature view {VIEW!r}")]
+
+
+def positions(names: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:
+    """Indices of ``wanted`` in ``names``. Raises UserError naming those that are missing."""
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise UserError(f"{where} lacks the quantities {', '.join(missing)}; it has: {', '.join(names)}")
+    return [names.index(name) for name in wanted]
+
+
+def class_folds(classes: int, count: int = FOLDS) -> Iterator[np.ndarray]:
+    """Bool masks (classes,) of the classes held out in turn: every ``count``-th, so that neighbours are parted."""
+    count = min(count, classes)
+    for fold in range(count) if count > 1 else ():
+        yield np.arange(classes) % count == fold
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Judge:
+    """What was learned of Q quantities (twice as many where measurement and regression both speak).
+
+    centre, spread: of the evidence; stated_centre, stated_spread: of the statements; agreement: correlation of the two,
+    0..1; inverse (Q, Q): of the covariance of what the statements leave unexplained.
+    """
+
+    centre: np.ndarray
+    spread: np.ndarray
+    stated_centre: np.ndarray
+    stated_spread: np.ndarray
+    agreement: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def fit(cls, value, weight, evidence, y, prior: float, strength: float) -> Judge:
+        """value, weight (S, Q) of seen classes; evidence (n, Q) of their samples, NaN where unknown; y (n,).
+
+        prior: agreement assumed before any class is seen; strength: how many classes that belief weighs.
+        """
+        stated_centre, stated_spread = moments(value, weight)
+        balance = 1.0 / np.bincount(y, minlength=len(value))[y]
+        known = np.isfinite(evidence)
+        centre, spread = moments(evidence, balance[:, None] * known)
+        judge = cls(centre, spread, stated_centre, stated_spread, np.zeros(0), np.zeros((0, 0)))
+        z, u = judge.standardise(evidence), judge.standardise_statement(value)
+        classes = (weight > 0).sum(0)
+        judge.agreement = _agreement(z, u[y], balance[:, None] * known * weight[y], classes, prior, strength)
+        judge.inverse = _precision(z - known * judge.agreement * (weight * u)[y], balance, y)
+        return judge
+
+    def standardise(self, evidence: np.ndarray) -> np.ndarray:
+        """Unknown becomes 0, the mean of seen classes, which speaks neither for nor against any class."""
+        return np.nan_to_num(np.clip((evidence - self.centre) / self.spread, -LIMIT, LIMIT), nan=0.0)
+
+    def standardise_statement(self, value: np.ndarray) -> np.ndarray:
+        return np.clip((value - self.stated_centre) / self.stated_spread, -LIMIT, LIMIT)
+
+    def scores(self, value: np.ndarray, weight: np.ndarray, evidence: np.ndarray, compare: str) -> np.ndarray:
+        """float64 (n, K): the sum of ``terms``, without the memory they take."""
+        z, u = self.standardise(evidence), self.standardise_statement(value)
+        if compare == "gaussian":
+            mean = self.agreement * weight * u
+            pull = mean @ self.inverse
+            own = np.einsum("nq,nq->n", z @ self.inverse, z)
+            return z @ pull.T - 0.5 * own[:, None] - 0.5 * (pull * mean).sum(1)
+        weight = weight * self.agreement
+        return (z @ (weight * u).T) / self._sizes(z, u, weight)
+
+    def terms(self, value: np.ndarray, weight: np.ndarray, evidence: np.ndarray, compare: str) -> np.ndarray:
+        """float64 (n, K, Q): what every quantity adds to the score of every class."""
+        z, u = self.standardise(evidence), self.standardise_statement(value)
+        if compare == "gaussian":
+            difference = z[:, None] - (self.agreement * weight * u)[None]
+            return -0.5 * difference * (difference @ self.inverse)
+        weight = weight * self.agreement
+        return z[:, None] * (weight * u)[None] / self._sizes(z, u, weight)[..., None]
+
+    @staticmethod
+    def _sizes(z: np.ndarray, u: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """(n, K) |z_i| |u_c|: each class measures the sample by the quantities that matter to it."""
+        return np.maximum(np.sqrt((z**2) @ weight.T) * np.sqrt((weight * u**2).sum(1)), 1e-9)
+
+
+def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation per column; a constant column, or one without weight, gets the spread 1."""
+    total = np.maximum(weight.sum(0), 1e-12)
+    known = np.where(weight > 0, values, 0.0)
+    mean = (weight * known).sum(0) / total
+    spread = np.sqrt((weight * np.where(weight > 0, known - mean, 0.0) ** 2).sum(0) / total)
+    return mean, np.where(spread > 1e-6, spread, 1.0)
+
+
+def _agreement(z, u, weight, classes, prior: float, strength: float) -> np.ndarray:
+    """Correlation of measurement and statement per quantity, shrunk to the prior by the number of classes that speak.
+
+    A quantity whose statements or measurements do not vary among seen classes keeps the prior. Never negative: a
+    quantity that contradicts its statements is not understood, and is left out rather than turned round.
+    """
+    centred = [v - (weight * v).sum(0) / np.maximum(weight.sum(0), 1e-12) for v in (z, u)]
+    size = np.sqrt((weight * centred[0] ** 2).sum(0) * (weight * centred[1] ** 2).sum(0))
+    known = size > 1e-9
+    r = np.where(known, (weight * centred[0] * centred[1]).sum(0) / np.maximum(size, 1e-9), 0.0)
+    counted = np.where(known, classes, 0)
+    return np.maximum((counted * r + strength * prior) / np.maximum(counted + strength, 1e-12), 0.0)
+
+
+def _precision(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Inverse of the shrunk residual covariance, every class counting the same.
+
+    Two covariances are shrunk, each by what it is estimated from, and added: that of samples about their class mean
+    (many samples), and that of class means about the statement (few classes).
+    """
+    classes = np.unique(y)
+    means = np.stack([residual[y == c].mean(0) for c in classes])
+    about = (residual - means[np.searchsorted(classes, y)]) * np.sqrt(balance * len(y) / balance.sum())[:, None]
+    return linalg.inv(_shrunk(about) + _shrunk(means) + 1e-3 * np.eye(residual.shape[1]))
+
+
+def _shrunk(rows: np.ndarray) -> np.ndarray:
+    """Second moments shrunk towards a multiple of the identity (Ledoit and Wolf 2004); of one row, that alone."""
+    if len(rows) < 2:
+        return (rows**2).mean() * np.eye(rows.shape[1])
+    return ledoit_wolf(rows, assume_centered=True)[0]
+
+
+# --- both sorts of evidence ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Bridge:
+    """A fitted judge and, where features speak, the regression that turns them into quantities."""
+
+    judge: Judge
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    map: np.ndarray | None = None
+
+    @classmethod
+    def fit(cls, value, weight, found, pooled, y, *, prior: float, prior_classes: float, ridge: float) -> Bridge:
+        """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,)."""
+        parts, learned = [] if found is None else [found], {}
+        if pooled is not None:
+            mean, scale = linear.statistics(pooled)
+            x = (pooled - mean) / scale
+            stated_centre, stated_spread = moments(value, weight)
+            target = np.clip((value - stated_centre) / stated_spread, -LIMIT, LIMIT) * (weight > 0)
+            parts.append(_out_of_fold(x, y, target, ridge))
+            learned = {"mean": mean, "scale": scale, "map": _regress(x, target[y], ridge)}
+        twice = [np.concatenate([side] * len(parts), 1) for side in (value, weight)]
+        return cls(Judge.fit(*twice, np.concatenate(parts, 1), y, prior, prior_classes), **learned)
+
+    def scores(self, value, weight, found, pooled, compare: str) -> np.ndarray:
+        """float64 (n, K)."""
+        return self.judge.scores(*self._sides(value, weight, found, pooled), compare)
+
+    def terms(self, value, weight, found, pooled, compare: str) -> np.ndarray:
+        """float64 (n, K, Q); with both sorts of evidence, what they add is summed per quantity."""
+        terms = self.judge.terms(*self._sides(value, weight, found, pooled), compare)
+        return terms.reshape(*terms.shape[:2], -1, value.shape[1]).sum(2)
+
+    def _sides(self, value, weight, found, pooled):
+        parts = [] if found is None else [found]
+        if pooled is not None:
+            parts.append((pooled - self.mean) / self.scale @ self.map)
+        return *(np.concatenate([side] * len(parts), 1) for side in (value, weight)), np.concatenate(parts, 1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Flat: what ``restore`` takes."""
+        own = {key: getattr(self, key) for key in ("mean", "scale", "map") if getattr(self, key) is not None}
+        return own | {f"judge.{field.name}": getattr(self.judge, field.name) for field in fields(Judge)}
+
+    @classmethod
+    def restore(cls, state: dict[str, np.ndarray]) -> Bridge:
+        judge = Judge(*(state[f"judge.{field.name}"] for field in fields(Judge)))
+        return cls(judge, **{key: state[key] for key in ("mean", "scale", "map") if key in state})
+
+
+def _regress(x: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
+    gram = x.T @ x / len(x) + ridge * np.eye(x.shape[1])
+    return linalg.solve(gram, x.T @ target / len(x), assume_a="pos")
+
+
+def _out_of_fold(x: np.ndarray, y: np.ndarray, target: np.ndarray, ridge: float) -> np.ndarray:
+    """Predictions for classes the regression has not seen, as it will meet unseen ones. target (S, Q)."""
+    predicted = x @ _regress(x, target[y], ridge)
+    for out in class_folds(len(target)):
+        rows = out[y]
+        if rows.any() and not rows.all():
+            predicted[rows] = x[rows] @ _regress(x[~rows], target[y[~rows]], ridge)
+    return predicted

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from zssar.backbones.bodies import BodyBackbone
 from zssar.backbones.graph import SUBSETS, direction_partition
 from zssar.backbones.layers import (
+    FAMILY_NAMES,
     PAPER,
     Shortcut,
     add_relu,
@@ -103,6 +104,23 @@ class Block(nn.Module):
 class AaGcn(BodyBackbone):
     """widths: full or [[width, stride], ...]."""
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        *FAMILY_NAMES,
+        *(
+            (rf"l(?P<one>\d+)\.gcn1\.{theirs}\.(?P<rest>.+)", f"blocks.{{one}}.spatial.{ours}.{{rest}}")
+            for theirs, ours in (
+                ("conv_a", "theta"),
+                ("conv_b", "phi"),
+                ("conv_d", "value"),
+                ("conv_sa", "attention.joints"),
+                ("conv_ta", "attention.frames"),
+                ("fc1c", "attention.squeeze"),
+                ("fc2c", "attention.excite"),
+            )
+        ),
+        (r"l(?P<one>\d+)\.tcn1\.conv\.(?P<rest>.+)", "blocks.{one}.temporal.{rest}"),
+        (r"l(?P<one>\d+)\.tcn1\.bn\.(?P<rest>.+)", "blocks.{one}.bn.{rest}"),
+    )
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         **PAPER,
         "epochs": 60,

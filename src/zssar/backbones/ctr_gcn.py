@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from zssar.backbones.bodies import BodyBackbone
 from zssar.backbones.graph import SUBSETS, direction_partition
 from zssar.backbones.layers import (
+    FAMILY_NAMES,
     PAPER,
     Branches,
     Shortcut,
@@ -101,11 +102,32 @@ class Block(nn.Module):
         return add_relu(self.temporal(self.spatial(x)), self.shortcut(x))
 
 
+_T = "blocks.{one}.temporal"
+_B = f"{_T}.branches"
+
+
 class CtrGcn(BodyBackbone):
     """widths: full or [[width, stride], ...], widths divisible by four."""
 
     memory_format = torch.contiguous_format  # the products are over joints, channel by channel
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        *FAMILY_NAMES,
+        *(
+            (
+                rf"l(?P<one>\d+)\.gcn1\.convs\.(?P<k>\d)\.conv{number}\.(?P<rest>.+)",
+                f"blocks.{{one}}.spatial.subsets.{{k}}.{name}.{{rest}}",
+            )
+            for number, name in enumerate(("query", "key", "value", "refine"), 1)
+        ),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.(?P<b>[0-2])\.0\.(?P<rest>.+)", f"{_B}.reduce.{{rest}}#{{b}}/3"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.(?P<b>[0-2])\.1\.(?P<rest>.+)", f"{_B}.bn.{{rest}}#{{b}}/3"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.(?P<b>[01])\.3\.conv\.(?P<rest>.+)", f"{_B}.convs.{{b}}.{{rest}}"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.(?P<b>[01])\.3\.bn\.(?P<rest>.+)", f"{_T}.bn.{{rest}}#{{b}}/4"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.2\.4\.(?P<rest>.+)", f"{_T}.bn.{{rest}}#2/4"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.3\.0\.(?P<rest>.+)", f"{_B}.plain.{{rest}}"),
+        (r"l(?P<one>\d+)\.tcn1\.branches\.3\.1\.(?P<rest>.+)", f"{_T}.bn.{{rest}}#3/4"),
+    )
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         **PAPER,
         "epochs": 65,

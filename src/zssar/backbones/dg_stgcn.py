@@ -103,11 +103,30 @@ class Block(nn.Module):
         return add_relu(self.temporal(self.spatial(x)), self.shortcut(x))
 
 
+_B = "blocks.{i}.temporal.branches"
+
+
 class DgStgcn(BodyBackbone):
     """widths: full or [[width, stride], ...]; subsets: graphs per block."""
 
     memory_format = torch.contiguous_format  # the products are over joints, channel by channel
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (  # those of pyskl
+        (r"cls_head\.fc_cls\.(?P<rest>.+)", "head.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.A", "blocks.{i}.spatial.graph"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.(?P<rest>(alpha|beta|pre|post|bn).*)", "blocks.{i}.spatial.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.conv1\.(?P<rest>.+)", "blocks.{i}.spatial.query.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.conv2\.(?P<rest>.+)", "blocks.{i}.spatial.key.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.down\.0\.(?P<rest>.+)", "blocks.{i}.spatial.shortcut.conv.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.gcn\.down\.1\.(?P<rest>.+)", "blocks.{i}.spatial.shortcut.bn.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.residual\.(?P<rest>.+)", "blocks.{i}.shortcut.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.add_coeff", "blocks.{i}.temporal.virtual"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.(?P<rest>(transform|bn)\..+)", "blocks.{i}.temporal.{rest}"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.branches\.(?P<b>[0-4])\.0\.(?P<rest>.+)", f"{_B}.reduce.{{rest}}#{{b}}/5"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.branches\.(?P<b>[0-4])\.1\.(?P<rest>.+)", f"{_B}.bn.{{rest}}#{{b}}/5"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.branches\.(?P<b>[0-3])\.3\.conv\.(?P<rest>.+)", f"{_B}.convs.{{b}}.{{rest}}"),
+        (r"gcn\.(?P<i>\d+)\.tcn\.branches\.5\.(?P<rest>.+)", f"{_B}.plain.{{rest}}"),
+    )
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         **PAPER,
         "epochs": 150,

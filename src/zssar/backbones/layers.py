@@ -29,6 +29,17 @@ PAPER = {
 }
 
 # (width, stride in time) of the ten blocks that ST-GCN, Shift-GCN, CTR-GCN and AA-GCN share.
+# Names shared by the official code of the 2s-AGCN family (blocks l1 ... l10), see zssar.features.published.
+FAMILY_NAMES = (
+    (r"fc\.(?P<rest>.+)", "head.{rest}"),
+    (r"l(?P<one>\d+)\.residual\.(?P<rest>.+)", "blocks.{one}.shortcut.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.down\.0\.(?P<rest>.+)", "blocks.{one}.spatial.shortcut.conv.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.down\.1\.(?P<rest>.+)", "blocks.{one}.spatial.shortcut.bn.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.bn\.(?P<rest>.+)", "blocks.{one}.spatial.bn.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.PA", "blocks.{one}.spatial.graph"),
+    (r"l(?P<one>\d+)\.gcn1\.alpha", "blocks.{one}.spatial.alpha"),
+)
+
 Plan = tuple[tuple[int, int], ...]
 TEN_BLOCKS: Plan = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
 

@@ -84,6 +84,20 @@ class PoseC3d(Backbone):
         "joint_bone_motion",
     )  # the coordinates must be among the channels, first
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (  # those of mmaction2 and pyskl
+        (r"cls_head\.fc_cls\.(?P<rest>.+)", "head.{rest}"),
+        *(
+            (rf"{theirs}\.{part}\.(?P<rest>.+)", f"{ours}.{place}.{{rest}}")
+            for theirs, ours in (
+                ("conv1", "stem"),
+                (r"layer(?P<one>\d)\.(?P<j>\d+)\.conv1", "stages.{one}.{j}.reduce"),
+                (r"layer(?P<one>\d)\.(?P<j>\d+)\.conv2", "stages.{one}.{j}.space"),
+                (r"layer(?P<one>\d)\.(?P<j>\d+)\.conv3", "stages.{one}.{j}.expand"),
+                (r"layer(?P<one>\d)\.(?P<j>\d+)\.downsample", "stages.{one}.{j}.shortcut"),
+            )
+            for place, part in enumerate(("conv", "bn"))
+        ),
+    )
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         "optimiser": "sgd",
         "lr": 0.4,
@@ -117,11 +131,12 @@ class PoseC3d(Backbone):
         self.stem = norm_conv(len(layout), width, (1, 7, 7))
         stages, channels = [], width
         for stage, count in enumerate(blocks):
-            planes = width * 2**stage
+            planes, parts = width * 2**stage, []
             for block in range(count):
                 stride = (2 if stage == 2 else 1, 2, 2) if block == 0 else (1, 1, 1)
-                stages.append(Bottleneck(channels, planes, stride, inflate=stage > 0))
+                parts.append(Bottleneck(channels, planes, stride, inflate=stage > 0))
                 channels = 4 * planes
+            stages.append(nn.Sequential(*parts))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.out_channels, num_classes)

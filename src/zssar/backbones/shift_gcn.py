@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zssar.backbones.bodies import BodyBackbone
-from zssar.backbones.layers import PAPER, Shortcut, add_relu, blocks_of, init_convolutions, init_head
+from zssar.backbones.layers import FAMILY_NAMES, PAPER, Shortcut, add_relu, blocks_of, init_convolutions, init_head
 from zssar.errors import UserError
 from zssar.skeleton.layouts import Layout
 
@@ -139,6 +139,17 @@ class Block(nn.Module):
 class ShiftGcn(BodyBackbone):
     """displacement_gradient: sign (as published) or true. widths: full or [[width, stride], ...], strides 1 and 2."""
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        *FAMILY_NAMES,
+        (r"l(?P<one>\d+)\.gcn1\.Linear_(?P<rest>.+)", "blocks.{one}.spatial.{rest}"),
+        (r"l(?P<one>\d+)\.gcn1\.Feature_Mask", "blocks.{one}.spatial.mask"),
+        (r"l(?P<one>\d+)\.gcn1\.shift_(in|out)", ""),
+        (r"l(?P<one>\d+)\.tcn1\.bn\.(?P<rest>.+)", "blocks.{one}.bn_in.{rest}"),
+        (r"l(?P<one>\d+)\.tcn1\.bn2\.(?P<rest>.+)", "blocks.{one}.bn_out.{rest}"),
+        (r"l(?P<one>\d+)\.tcn1\.shift_(?P<end>in|out)\.ypos", "blocks.{one}.shift_{end}.displacement"),
+        (r"l(?P<one>\d+)\.tcn1\.shift_(in|out)\.xpos", ""),
+        (r"l(?P<one>\d+)\.tcn1\.temporal_linear\.(?P<rest>.+)", "blocks.{one}.linear.{rest}"),
+    )
     paper_recipe: ClassVar[Mapping[str, Any]] = {**PAPER, "epochs": 140, "milestones": [60, 80, 100], "batch_size": 64}
 
     def __init__(

@@ -65,6 +65,17 @@ class Block(nn.Module):
 class StGcn(BodyBackbone):
     """widths: full, small, compact or [[width, stride], ...]; dropout: in all blocks but the first; kernel: frames."""
 
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        (r"A", "graph"),
+        (r"edge_importance\.(?P<i>\d+)", "blocks.{i}.edges"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.gcn\.conv\.(?P<rest>.+)", "blocks.{i}.spatial.{rest}"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.tcn\.0\.(?P<rest>.+)", "blocks.{i}.bn_spatial.{rest}"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.tcn\.2\.(?P<rest>.+)", "blocks.{i}.temporal.{rest}"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.tcn\.3\.(?P<rest>.+)", "blocks.{i}.bn_temporal.{rest}"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.residual\.0\.(?P<rest>.+)", "blocks.{i}.shortcut.conv.{rest}"),
+        (r"st_gcn_networks\.(?P<i>\d+)\.residual\.1\.(?P<rest>.+)", "blocks.{i}.shortcut.bn.{rest}"),
+        (r"(fcn|fc)\.(?P<rest>.+)", "head.{rest}"),
+    )
     # Official NTU RGB+D recipe (there on clips padded to 300 frames; set `frames` for longer windows).
     paper_recipe: ClassVar[Mapping[str, Any]] = {
         **PAPER,

@@ -91,6 +91,19 @@ class Tally:
         self.problems += other.problems
         self.bad += other.bad
 
+    def copies(self) -> list[str]:
+        """The samples whose raw joints equal those of an earlier one bit for bit."""
+        first: dict[str, str] = {}
+        for sample, digest in self.samples:
+            first.setdefault(digest, sample)
+        return [sample for sample, digest in self.samples if first[digest] != sample]
+
+    def without(self, samples: Iterable[str]) -> Tally:
+        """A tally that does not count these samples."""
+        left = set(samples)
+        kept = [i for i, (sample, _) in enumerate(self.samples) if sample not in left]
+        return Tally([self.samples[i] for i in kept], [self.numbers[i] for i in kept], self.problems, self.bad)
+
     def column(self, name: str) -> np.ndarray:
         """One of COLUMNS, (n,)."""
         return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     listing = convert.list_units(dataset, args.root)
     work = args.output.with_name(f"{args.output.name}.parts")
     progress = Progress(f"preprocess {args.dataset}", len(listing.units), "files")
-    tally, parts = convert.convert(job, listing, work, args.workers, progress.step)
+    tally = convert.convert(job, listing, work, args.workers, progress.step)
     problems = [*listing.problems, *tally.problems]
     for problem in problems[:SHOWN]:
         print(problem, file=sys.stderr)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         found["files"]["copies_dropped"] = len(copies)
     if not args.allow_missing_classes:
         report.check_classes(found)
-    kept = (sequence for sequence in convert.join(parts) if sequence.sample_id not in copies)
+    kept = (sequence for sequence in convert.join(job, work) if sequence.sample_id not in copies)
     storage.write_skeletons(args.output, kept, _attributes(args, job, names, tally))
     storage.write_json(args.report, found)
     shutil.rmtree(work)

@@ -23,6 +23,11 @@ GPU = int(
     or (config["device"] == "auto" and zssar_config.has_gpu())
 )
 PROTOCOL = config["protocol"]
+# Backbones that are folders of precomputed features, and networks of ours, as regular expressions (or one for nothing).
+IMPORTED, NETWORKS = (
+    "|".join(b for b, entry in config["backbones"].items() if ("features" in entry) == imported) or "(?!)"
+    for imported in (True, False)
+)
 
 
 wildcard_constraints:
@@ -49,6 +54,14 @@ def root_of_dataset(wildcards):
         return f"results/raw/{wildcards.dataset}"
     try:
         return zssar_config.folder(entry, wildcards.dataset)
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def folder_of_features(wildcards):
+    key = f"backbones.{wildcards.backbone}.features"
+    try:
+        return zssar_config.expanded(config["backbones"][wildcards.backbone]["features"], key)
     except UserError as error:
         raise WorkflowError(str(error))
 
@@ -173,7 +186,9 @@ def names_of_dataset(wildcards):
 
 def frozen_name(wildcards):
     """The folder of prompts/frozen is that of the class list: data sets with the same list share their texts."""
-    return os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
+    name = os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
+    alone = os.path.isdir(f"prompts/frozen/{name}")
+    return name if alone else zssar_config.LONGER.get(name, name)
 
 
 def frozen_of_kind(wildcards):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,19 @@ def _check_no_network(name: str, entry: dict[str, Any]) -> None:
         )
 
 
+@cache
+def _splits() -> dict[str, Any]:
+    return yaml.safe_load((PACKAGE / "datasets" / "splits.yaml").read_text(encoding="utf-8"))
+
+
 def published_splits(dataset: str) -> list[str]:
     """Names of the class splits that ship for a data set (none for a user's own)."""
-    table = yaml.safe_load((PACKAGE / "datasets" / "splits.yaml").read_text(encoding="utf-8"))
-    return sorted(table.get(dataset, {}).get("protocols", {}))
+    return sorted(_splits().get(dataset, {}).get("protocols", {}))
+
+
+def default_partition(dataset: str) -> str:
+    """The partition of a split whose name gives none."""
+    return _splits().get(dataset, {}).get("default_partition", "xsub")
 
 
 def expand_splits(dataset: str, splits: list[str], place: str = "") -> Iterator[str]:

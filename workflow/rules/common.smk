@@ -116,7 +116,8 @@ def validation_runs(wildcards, file):
 def key_of_run(wildcards):
     """The columns of the runs file that identify a run, as JSON."""
     w = wildcards
-    partition = w.split.split("-val")[0].partition("@")[2] or "xsub"
+    partition = w.split.split("-val")[0].partition("@")[2]
+    partition = partition or zssar_config.default_partition(w.dataset)
     run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
     return json.dumps(
         {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True

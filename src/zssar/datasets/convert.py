@@ -185,8 +185,13 @@ def _stream(sequences: Iterable[SkeletonSequence], joints, present) -> tuple[int
 
 def _flush(block: list[SkeletonSequence], joints: BinaryIO, present: BinaryIO) -> None:
     if block:
-        np.concatenate([s.joints.swapaxes(0, 1) for s in block], dtype=np.float32).tofile(joints)
-        np.concatenate([s.present.T for s in block], dtype=bool).tofile(present)
+        frames = sum(s.joints.shape[1] for s in block)
+        bodies, _, *rest = block[0].joints.shape
+        # Into arrays of our own: concatenate would keep the order in memory, persons first, which is slow to write.
+        out = np.empty((frames, bodies, *rest), np.float32)
+        joints.write(np.concatenate([s.joints.swapaxes(0, 1) for s in block], out=out).data)
+        out = np.empty((frames, bodies), bool)
+        present.write(np.concatenate([s.present.T for s in block], out=out).data)
         block.clear()
 
 
@@ -199,8 +204,8 @@ def join(job: Job, work: Path) -> Iterator[SkeletonSequence]:
         if not tally.samples:
             continue
         with _arrays(work, int(path.stem), "rb") as (joints_file, present_file):
-            joints = np.memmap(joints_file, np.float32, "r").reshape(-1, bodies, *rest)
-            present = np.memmap(present_file, bool, "r").reshape(-1, bodies)
+            joints = np.asarray(np.memmap(joints_file, np.float32, "r")).reshape(-1, bodies, *rest)
+            present = np.asarray(np.memmap(present_file, bool, "r")).reshape(-1, bodies)
         end = 0
         for (sample_id, _), numbers in zip(tally.samples, tally.numbers):
             row = dict(zip(COLUMNS, numbers))

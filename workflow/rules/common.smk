@@ -25,7 +25,12 @@ GPU = int(
 PROTOCOL = config["protocol"]
 # Backbones that are folders of precomputed features, and networks of ours, as regular expressions (or one for nothing).
 IMPORTED, NETWORKS = (
-    "|".join(b for b, entry in config["backbones"].items() if ("features" in entry) == imported) or "(?!)"
+    "|".join(
+        b
+        for b, entry in config["backbones"].items()
+        if ("features" in entry) == imported
+    )
+    or "(?!)"
     for imported in (True, False)
 )
 
@@ -61,7 +66,9 @@ def root_of_dataset(wildcards):
 def folder_of_features(wildcards):
     key = f"backbones.{wildcards.backbone}.features"
     try:
-        return zssar_config.expanded(config["backbones"][wildcards.backbone]["features"], key)
+        return zssar_config.expanded(
+            config["backbones"][wildcards.backbone]["features"], key
+        )
     except UserError as error:
         raise WorkflowError(str(error))
 

@@ -110,6 +110,11 @@ class Tally:
         """One of COLUMNS, (n,)."""
         return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the skeleton file holds beside META, (n,) each: frames of the clip, ids and hash of the raw recording."""
+        content = np.array([digest for _, digest in self.samples], "S32")
+        return {"frames": self.column("frames"), "bodies": self.column("bodies"), "content": content}
+
     def digest(self) -> str:
         """One hash over the names and raw joints of all recordings that were used."""
         return hashlib.sha256("\n".join(" ".join(sample) for sample in sorted(self.samples)).encode()).hexdigest()

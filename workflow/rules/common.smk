@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from zssar import config as zssar_config
 from zssar.errors import UserError
-from zssar.provenance import code_digest
+from zssar.provenance import code_digest, file_digest
 
 try:
     zssar_config.check(

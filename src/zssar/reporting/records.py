@@ -7,6 +7,8 @@ them in a folder ``records``, under the same path less the leading ``results/``.
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +56,8 @@ def runs_file(table: Path | str) -> Path:
     path = table.with_name(f"{base}.runs.csv")
     if not path.is_file():
         raise UserError(
-            f"{path} does not exist: every line behind {table} is in it. Build the table: snakemake --cores all {table}"
+            f"{path} does not exist, and every line behind {table} would be in it. Tables are built by "
+            "snakemake --cores all results/<table>.csv"
         )
     return path
 
@@ -74,16 +77,28 @@ def find(run: str, beside: Path | str, root: Path | str = ".") -> Record:
     return Record(run, {}, {}, None)
 
 
-def options_of(command: str) -> dict[str, list[str]]:
-    """``--name value ...`` of a recorded command line, names with underscores.
+def pasteable(command: str) -> str:
+    """A recorded command line that a shell takes: records join the words by spaces, so JSON values need quotes."""
+    parts, at = [], 0
+    for found in re.finditer(r"(?<= )[\[{]", command):
+        if found.start() < at:
+            continue
+        try:
+            _, end = json.JSONDecoder().raw_decode(command, found.start())
+        except ValueError:
+            continue
+        parts += [command[at : found.start()], shlex.quote(command[found.start() : end])]
+        at = end
+    return "".join([*parts, command[at:]])
 
-    Records join the words by spaces, so that JSON values fall apart; they name no file, and only files are asked for.
-    """
+
+def options_of(command: str) -> dict[str, list[str]]:
+    """``--name value ...`` of a recorded command line, names with underscores."""
     found: dict[str, list[str]] = {}
     name = ""
     try:
-        words = shlex.split(command, posix=False)
-    except ValueError:
+        words = shlex.split(pasteable(command))
+    except ValueError:  # a quotation mark in a value that is no JSON
         words = command.split()
     for word in words:
         if word.startswith("--"):
@@ -151,13 +166,19 @@ def _table(path: Path, table: str) -> dict[str, Any]:
 
 
 def rebuild_commands(table: str, run: str, folder: Path | str = ".") -> list[tuple[str, str]]:
-    """(what it does, command) pairs: the table as it is, the run anew, and the table from the new run."""
+    """(what it does, command) pairs. Snakemake does not miss a run behind a finished table unless told ``--force``."""
     files = config_files(table, folder)
     extra = "" if not files else " --configfile " + " ".join(files)
-    target = f"results/{table}.csv"
+    ask = f"snakemake --cores all results/{table}.csv"
     return [
-        ("build what is missing", f"snakemake --cores all {target} --force{extra}"),
-        ("train and judge this run again", f"snakemake --cores all {target} --forcerun {run}/scores.h5{extra}"),
+        (
+            "build the table again, and of the runs only those that are gone",
+            f"{ask} --force{extra}",
+        ),
+        (
+            "train and judge this run again, and the table from it",
+            f"{ask} --forcerun {run}/scores.h5{extra}",
+        ),
     ]
 
 

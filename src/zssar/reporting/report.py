@@ -264,7 +264,7 @@ def _step(verb: str, step: Mapping[str, Any]) -> dict[str, Any]:
         "machine": ", ".join(str(v) for k, v in machine.items() if k in ("processor", "gpu", "system")),
         "versions": ", ".join(f"{k} {v}" for k, v in step.get("versions", {}).items()),
         "inputs": records.inputs_of(dict(step)),
-        "command": step.get("command", ""),
+        "command": records.pasteable(step.get("command", "")),
     }
 
 
@@ -294,10 +294,10 @@ def write_report(
     page = Page(sources)
     recordings = page.recordings(skeletons, explain)
     simulated = sorted({d for s in sources for d in runs.title_of_data(s.lines, _simulated(s, params)) if "(" in d})
-    many = sum(len(s.lines) for s in sources)
+    count = f"{len(sources)} {'table' if len(sources) == 1 else 'tables'}, {len(page.records)} runs"
     context = {
         "title": title,
-        "sources": f"{len(sources)} {'table' if len(sources) == 1 else 'tables'}, {len(page.records)} runs, {many} values.",
+        "sources": f"{count}, {sum(len(s.lines) for s in sources)} values.",
         "simulated": [name.removesuffix(" (simulated data)") for name in simulated],
         "tables": [page.table(source) for source in sources],
         "inflation": [pictures.inflation(s.name, s.lines) for s in sources],

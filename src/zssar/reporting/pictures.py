@@ -22,6 +22,7 @@ from zssar.reporting.records import Record, runs_of
 SPLITS_SHOWN = 3  # splits of a table that get figures of their own
 ENLARGED = 1.3 * 96 / 72  # CSS pixels a point: print sizes read small on a screen
 HISTORIES_SHOWN = 12
+UNITS_SHOWN = 8
 FIELDS = ("loss", "accuracy")
 WORDS = {
     "zsl": ("top1", "ZSL top-1"),
@@ -183,6 +184,8 @@ def texts(paths: Sequence[Path | str]) -> dict[str, Any] | None:
     if not sets:
         return None
     scores = of_texts.summary(sets)
+    many = {one.title for one in sets if len(one.units) > UNITS_SHOWN}  # forms such as the profile have dozens
+    scores = scores[(scores["unit"] == "all") | ~scores["texts"].isin(many)]
     scores.columns = [str(c).replace("_", " ") for c in scores.columns]
     parts = []
     for one in sets:

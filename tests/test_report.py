@@ -16,7 +16,14 @@ from zssar.reporting.report import _name
 from zssar.storage import Skeletons
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+OPTIONS = [
+    "--headless",
+    "--hide-scrollbars",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +153,7 @@ for (const name of ["error", "warn"]) console[name] = (...words) => problems.pus
 </script>"""
 
 PROBE = """<script>
+{
 const found = {problems: window.problems, tables: 0, unsorted: []};
 const numbers = (table, i) => [...table.tBodies[0].rows].map(r => r.cells[i].dataset.value ?? r.cells[i].textContent);
 for (const table of document.querySelectorAll("table.sortable")) {
@@ -184,6 +192,7 @@ setTimeout(() => {
   document.body.replaceChildren(shown);
   parent.postMessage(JSON.stringify(found), "*");
 }, 600);
+}
 </script>"""
 
 FRAME = """<!DOCTYPE html><body>

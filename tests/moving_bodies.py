@@ -1,11 +1,12 @@
-"""Made bodies whose movement is known: a standing person in body axes (right, up, forward), moved by functions of time.
+"""Made bodies whose movement is known: a standing person in body axes (right, up, forward), moved as functions of time.
 
-All lengths in metres: trunk L = 0.5, leg G = 0.8 (ankle at 0.1), arm A = 0.6, shoulder width W = 0.4, so that the hip is
-at 0.9 and the shoulder at 1.4. Two bones of each limb keep their lengths: the elbow and the knee go where they must.
+All lengths in metres: trunk L = 0.5, leg G = 0.8 (ankle at 0.1), arm A = 0.6, shoulder width W = 0.4, so that the hip
+is at 0.9 and the shoulder at 1.4. The bones of a limb keep their lengths: elbow and knee go where they must.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from zssar.skeleton.layouts import layout
 
 L, G, A, W, HIP, SHOULDER = 0.5, 0.8, 0.6, 0.4, 0.9, 1.4
 SIDE = {"right": 1.0, "left": -1.0}
-RAISE = 0.25  # share of the clip in which a hand goes up, and again in which it comes down, slower than it acts
+RAISE = 0.3  # share of the clip in which a hand goes up, and again in which it comes down, slower than it acts
 BACK, AHEAD, DOWN_AND_BACK = np.array([0.0, 0, -1]), np.array([0.0, 0, 1]), np.array([0.0, -0.8, -0.6])
 
 
@@ -48,11 +49,19 @@ def lifted(t: np.ndarray, side: str, path) -> np.ndarray:
     return hanging(side) * (1 - share) + np.asarray(path) * share
 
 
+def through(t: np.ndarray, stops: list) -> np.ndarray:
+    """(T, 3) path that is at place p at time s for all (s, p) in ``stops``, at rest at each of them."""
+    path = np.tile(np.asarray(stops[0][1], float), (len(t), 1))
+    for (start, a), (end, b) in pairwise(stops):
+        path += ramp(t, start, end) * (np.asarray(b, float) - a)
+    return path
+
+
 def body(frames: int, wrists=None, ankles=None, pelvis=None, lean=0.0, twist=0.0, heading=0.0) -> dict[str, np.ndarray]:
     """role -> (T, 3) in the axes of the place: right, up, forward at the start.
 
     wrists, ankles: side -> (T, 3) where they are, for a body that stands at the origin; pelvis: (T, 3) its offset;
-    lean, twist, heading: rad, (T, 1) or a number (lean forward, twist of the shoulders and turn of the body to the left).
+    lean, twist, heading: rad, (T, 1) or a number (lean forward, twist of the shoulders, turn of the body to the left).
     """
     t = time(frames)
     flat = np.zeros((frames, 3))
@@ -92,23 +101,21 @@ def turned(path: np.ndarray, heading: np.ndarray) -> np.ndarray:
 
 
 def recording(people, of="kinect25", view=0.0, tilt=0.0, scale=1.0, shift=(0.3, -0.2, 3.0)) -> SimpleNamespace:
-    """One clip as ``measure_clips`` reads it: people are dicts of ``body``; the sensor sees the first from ``view`` rad.
+    """One clip as ``measure_clips`` reads it; people are dicts of ``body``, the sensor sees them from ``view`` rad.
 
     World: x right, y up, z away from the sensor, which sees a person with view 0 from the front.
     """
     skeleton = layout(of)
     frames = len(people[0]["head"])
     joints = np.zeros((frames, len(people), len(skeleton), 3))
-    index = {}
-    for role, v in skeleton.roles.items():
-        index.setdefault(v, role)
+    known = people[0].keys()
+    index = {v: role for role, v in skeleton.roles.items() if role in known}
     for m, roles in enumerate(people):
         for v in range(len(skeleton)):
-            role = index.get(v)
-            while role not in roles:  # fingers, eyes ...: where the joint they hang on is
-                v = skeleton.parents[v]
-                role = index.get(v) if skeleton.parents[v] != v else "head"
-            joints[:, m, v] = roles[role]
+            at = v
+            while at not in index:  # fingers, eyes ...: where the joint they hang on is
+                at = skeleton.parents[at]
+            joints[:, m, v] = roles[index[at]]
     world = joints * [1, 1, -1]  # forward is towards the sensor
     c, s, ct, st = np.cos(view), np.sin(view), np.cos(tilt), np.sin(tilt)
     world = world @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) @ np.array([[1, 0, 0], [0, ct, st], [0, -st, ct]])

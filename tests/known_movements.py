@@ -1,4 +1,4 @@
-"""Movements of made bodies with the quantities of the motion profile that they must show, and how far off they may be."""
+"""Movements of made bodies, the quantities of the motion profile that they must show, and how far off these may be."""
 
 import numpy as np
 from moving_bodies import (

@@ -18,7 +18,7 @@ table1: setup ## build results/table1.csv (embedded simulated data; no GPU, key 
 	$(RUN) snakemake --cores all results/table1.csv
 
 test: setup ## run the tests (offline)
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, mypy, snakefmt and snakemake --lint
 	$(RUN) ruff check .

@@ -53,7 +53,7 @@ def text(rng: np.random.Generator) -> str:
 
 
 def make(root: Path, files: int, seed: int = 0, different: int = 400) -> None:
-    """``files`` files below ``root``, 1,000 a folder; after ``different`` contents repeat, which the page cache sees not.
+    """``files`` files below ``root``, 1,000 a folder; contents repeat after ``different``.
 
     Names run through actions 1..60, replications, cameras and performers.
     """

@@ -6,6 +6,7 @@ two actors; translation. Not copied code: the steps, rules and constants are tho
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -96,14 +97,34 @@ def translate(clip: np.ndarray) -> np.ndarray:
 
 
 def chain(path: Path) -> np.ndarray:
-    """(T, 2, 25, 3)."""
+    """(T, 2, 25, 3) of one file."""
     return translate(actors(denoise(read(path)))).reshape(-1, 2, 25, 3)
 
 
-def whole(paths: list[Path], output: Path) -> None:
-    """All files, padded to 300 frames, into one npz: the last step of the published scripts."""
-    padded = np.zeros((len(paths), 300, 150), np.float32)
-    for row, path in zip(padded, paths):
-        clip = chain(path).reshape(-1, 150)
-        row[: len(clip)] = clip
-    np.savez(output, x=padded)
+def whole(paths: list[Path], folder: Path) -> None:
+    """All files in the three stages of the published scripts, each leaving its files for the next.
+
+    1. text to a pickle of bodies; 2. denoise and actors to a pickle of clips; 3. translation, padding to 300 frames,
+    and two npz files (cross-subject, cross-view) with training and test halves and one-hot labels.
+    """
+    with (folder / "raw.pkl").open("wb") as file:
+        pickle.dump([read(path) for path in paths], file)
+    with (folder / "raw.pkl").open("rb") as file:
+        bodies = pickle.load(file)
+    with (folder / "clips.pkl").open("wb") as file:
+        pickle.dump([actors(denoise(b)) for b in bodies], file)
+    with (folder / "clips.pkl").open("rb") as file:
+        clips = pickle.load(file)
+    padded, labels = np.zeros((len(clips), 300, 150), np.float32), np.zeros((len(clips), 60), np.float32)
+    for row, label, clip, path in zip(padded, labels, clips, paths):
+        row[: len(clip)] = translate(clip).reshape(-1, 150)
+        label[int(path.stem[17:20]) - 1] = 1
+    for name, at, train in (("subject", 9, {1, 2, 4, 5, 8, 9}), ("view", 5, {2, 3})):
+        inside = np.array([int(path.stem[at : at + 3]) in train for path in paths])
+        np.savez(
+            folder / f"{name}.npz",
+            x_train=padded[inside],
+            y_train=labels[inside],
+            x_test=padded[~inside],
+            y_test=labels[~inside],
+        )

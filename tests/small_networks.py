@@ -7,7 +7,9 @@ from zssar.skeleton.layouts import layout
 
 NETWORKS = plugins.names("backbones")
 # Small versions, so that all layouts fit into seconds; the published sizes are tested by their parameter counts.
-SMALL = {"st_gcn": {"widths": [[8, 1], [12, 2]]}}
+SMALL = {name: {"widths": [[8, 1], [16, 2]]} for name in NETWORKS}
+SMALL["posec3d"] = {"size": 16, "width": 4, "blocks": [1, 1]}
+GRAPHS = [name for name in NETWORKS if name != "posec3d"]
 
 
 def make(name, of="kinect25", in_channels=3, classes=5, bodies=2, **params):

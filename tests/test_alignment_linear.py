@@ -165,27 +165,26 @@ def test_schedule_multiplies_the_rate_of_each_epoch():
     assert rates == [0.0] * 3 + [0.1] * 3 + [0.05] * 3
 
 
-def test_validation_lowers_the_rate_and_stops():
-    answers = iter([(1.0, False), (0.1, False), (0.01, True)])
-    rates, seen, _ = run(epochs=9, validate=lambda: next(answers))
-    assert len(seen) == 9
+def test_validation_sets_the_rate_of_the_epochs_to_come():
+    answers = iter([1.0, 0.1, 0.01])
+    rates, _, _ = run(validate=lambda: next(answers))
     assert rates == pytest.approx([0.1] * 6 + [0.01] * 3)
 
 
 def test_watch_follows_reduce_on_plateau():
     values = [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]
     feed = iter(values)
-    watch = loops.Watch(lambda: next(feed), "min", patience=2, cooldown=1, stop_after=5)
+    watch = loops.Watch(lambda: next(feed), "min", patience=2, cooldown=1)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     reference = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=2, cooldown=1)
-    stops = []
+    stale = []
     for value in values:
-        factor, stop = watch()
+        factor = watch()
         reference.step(value)
         assert factor == optimizer.param_groups[0]["lr"]
-        stops.append(stop)
+        stale.append(watch.stale)
     assert factor < 1.0
-    assert stops == [False] * 11 + [True]
+    assert stale == [0, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5]
 
 
 def test_holdout_takes_the_share_of_every_class_and_never_its_last_sample():

@@ -31,6 +31,15 @@ def small(**changes):
     return DVTA(**{"epochs": 2, "batch_size": 16, "lr": 1e-3, "warmup": 1, "widths": (14, 15), **changes})
 
 
+LEARN = {"epochs": 30, "lr": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    features, labels, texts = problem()
+    return small(**LEARN).fit(features, labels, texts).score(features, texts)
+
+
 def network(**changes):
     torch.manual_seed(1)
     return Network(D, DIM, small(**changes)).eval()
@@ -198,11 +207,9 @@ def test_without_sde_training_and_scoring_see_the_same_similarities():
         {"precision": "bf16"},
     ],
 )
-def test_every_ablation_learns_and_changes_the_result(changes):
+def test_every_ablation_learns_and_changes_the_result(changes, reference):
     features, labels, texts = problem()
-    settings = {"epochs": 30, "lr": 3e-3}
-    reference = small(**settings).fit(features, labels, texts).score(features, texts)
-    scores = small(**settings, **changes).fit(features, labels, texts).score(features, texts)
+    scores = small(**LEARN, **changes).fit(features, labels, texts).score(features, texts)
     assert (scores.argmax(1) == labels).mean() > 0.8
     assert not np.allclose(scores, reference, atol=1e-6)
 
@@ -224,5 +231,5 @@ def test_averaged_probabilities_are_declared_not_pairwise():
 def test_kinds_of_different_width_are_named():
     features, labels, texts = problem()
     texts = ClassTexts(texts.names, {"label": texts["label"], "context": texts["context"][:, :, :4]})
-    with pytest.raises(UserError, match="label, context"):
+    with pytest.raises(UserError, match="'label': 16, 'context': 4"):
         small().fit(features, labels, texts)

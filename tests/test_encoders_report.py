@@ -102,7 +102,7 @@ def test_titles_must_tell_the_files_apart(files, tmp_path):
         run("report", "--texts", tmp_path / "one.h5", "--output", tmp_path / "r")
 
 
-def test_lint_and_stamp_by_command(tmp_path):
+def test_lint_and_stamp_by_command(tmp_path, capsys):
     prompts = tmp_path / "mood.md"
     prompts.write_text("---\ntitle: t\nunits: {mood: m}\nwords: [2, 4]\n---\nHow is {class_name}?\n")
     (tmp_path / "names.csv").write_text("index,name\n0,a\n")
@@ -113,7 +113,10 @@ def test_lint_and_stamp_by_command(tmp_path):
         run("lint", *words)
     (tmp_path / "mood.jsonl").write_text(line % "very good")
     run("lint", *words)
+    assert "1 of 1 answers are not to the question" in capsys.readouterr().out
     run("stamp", *words)
+    run("lint", *words)
+    assert "not to the question" not in capsys.readouterr().out
     assert '"template": ""' not in (tmp_path / "mood.jsonl").read_text()
     with pytest.raises(UserError, match="is not a folder"):
         run("lint", *words[:-1], tmp_path / "nowhere")

@@ -170,7 +170,36 @@ def test_a_validation_split_may_borrow_its_parents_network(folder, tmp_path):
 def test_weights_of_something_else_are_refused(folder, tmp_path, change, message):
     save_network(tmp_path / "model.pt", folder / "skeletons.h5", **change)
     with pytest.raises(UserError, match=message):
-        extract.extract(folder / "skeletons.h5", SPLIT, tmp_path / "model.pt", ["pooled"], "cpu", "fp32")
+        extract.extract(folder / "skeletons.h5", SPLIT, [tmp_path / "model.pt"], ["pooled"], "cpu", "fp32")
+
+
+@pytest.mark.parametrize("fusion", ["mean", "concat"])
+def test_four_streams_are_fused(folder, tmp_path, fusion):
+    streams = ["joint", "bone", "joint_motion", "bone_motion"]
+    single = []
+    for stream in streams:
+        save_network(tmp_path / f"{stream}.pt", folder / "skeletons.h5", stream=stream)
+        words = arguments(folder, tmp_path / stream)
+        words[words.index("--weights") + 1] = f"{tmp_path}/{stream}.pt"
+        assert cli.main(words) == 0
+        with storage.open_features(tmp_path / stream / "test.h5") as (features, _, _):
+            single.append({name: features[name] for name in NAMES})
+    words = arguments(folder, tmp_path / "four")
+    at = words.index("--weights")
+    words[at + 1 : at + 2] = [f"{tmp_path}/{stream}.pt" for stream in streams]
+    assert cli.main([*words, "--fusion", fusion]) == 0
+    with storage.open_features(tmp_path / "four" / "test.h5") as (features, _, _):
+        assert features.attrs["stream"] == "+".join(streams)
+        assert len(features.attrs["weights"].split("+")) == 4
+        mean = {n: np.tensordot([0.3, 0.3, 0.2, 0.2], np.stack([s[n] for s in single]), 1) for n in NAMES}
+        np.testing.assert_allclose(features["seen_logits"], mean["seen_logits"], atol=1e-4)
+        if fusion == "mean":
+            for name in NAMES:
+                np.testing.assert_allclose(features[name], mean[name], atol=3e-3 if name == "grid" else 1e-4)
+        else:
+            assert features["pooled"].shape[1] == 48
+            assert features["grid"].shape[1:] == (48, 8, 20)
+            np.testing.assert_allclose(features["parts4"][..., 12:24], single[1]["parts4"], atol=1e-5)
 
 
 def test_a_wrong_view_stops_before_any_file_is_written(folder, tmp_path, capsys):

@@ -205,15 +205,15 @@ def test_server_errors_are_retried_then_stop_the_run(kind, tmp_path):
 
 def test_a_class_that_times_out_is_named_and_the_others_are_kept(kind, tmp_path):
     def slow(body):
-        time.sleep(1.5 if '"kick"' in body["messages"][0]["content"] else 0.0)
+        time.sleep(8 if '"kick"' in body["messages"][0]["content"] else 0.0)
         return json.dumps(GOOD)
 
     with serving(answer=slow) as server:
-        with pytest.raises(UserError, match=r"1 questions of kind 'phases'.*\n.*kick: no answer within 0.7 s, 2 times"):
-            ask(kind, server, tmp_path, timeout=0.7, retries=1)
+        with pytest.raises(UserError, match=r"1 questions of kind 'phases'.*\n.*kick: no answer within 3 s, 1 times"):
+            ask(kind, server, tmp_path, timeout=3, retries=0)
         server.answer = lambda body: json.dumps(GOOD)
         before = len(server.requests)
-        assert len(ask(kind, server, tmp_path, timeout=5)) == 4
+        assert len(ask(kind, server, tmp_path, timeout=60)) == 4
         assert len(server.requests) == before + 1
 
 

@@ -1,5 +1,7 @@
 """The byte scanner against Python's float, and every way in which a text can be broken."""
 
+from decimal import Context, Decimal
+
 import numpy as np
 import pytest
 from skeleton_text import ID, LEAN, TAIL, one_person, person, seven_digits, text
@@ -91,6 +93,20 @@ def test_every_spelling_equals_python(parser, token):
 def test_random_numbers_are_bit_equal_to_python(parser, rng):
     values = np.concatenate([rng.normal(size=400), 10.0 ** rng.uniform(-12, 12, 200), rng.normal(size=400) * 1e-5])
     tokens = [form % value for value in values for form in ("%.7g", "%.9g", "%.17g", "%.12f", "%.20e")]
+    for start in range(0, len(tokens), JOINTS):
+        part = tokens[start : start + JOINTS]
+        joints, _, _ = parser.parse(with_numbers(part))
+        expected = np.array([np.float32(float(t)) for t in part])
+        np.testing.assert_array_equal(joints[0, 0, : len(part), 0].view(np.uint32), expected.view(np.uint32))
+
+
+def test_numbers_halfway_between_two_float32_are_bit_equal_to_python(parser, rng):
+    tokens = []
+    for _ in range(2000):
+        middle = Decimal(int(rng.integers(2**23, 2**24)) * 2 + 1) / Decimal(2 ** int(rng.integers(18, 32)))
+        for digits in (16, 17, 18):
+            number = Context(prec=digits).plus(middle)
+            tokens.append(f"{number + int(rng.integers(-2, 3)) * Decimal(1).scaleb(number.as_tuple().exponent):f}")
     for start in range(0, len(tokens), JOINTS):
         part = tokens[start : start + JOINTS]
         joints, _, _ = parser.parse(with_numbers(part))

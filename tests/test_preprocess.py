@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,7 +113,7 @@ def equal(a, b):
 
 def test_workers_and_parts_do_not_change_the_result(raw, monkeypatch):
     one, first = run(raw)
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     two, second = run(raw, "two", "--workers", "2")
     assert equal(one, two)
     assert first["input_digest"] == second["input_digest"]
@@ -119,15 +121,15 @@ def test_workers_and_parts_do_not_change_the_result(raw, monkeypatch):
 
 def test_a_killed_run_resumes_with_what_was_done(raw, monkeypatch, capsys):
     whole, _ = run(raw)
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     real = convert.convert_part
     calls = []
 
-    def dies(job, units, work, index, step=None):
+    def dies(job, units, work, index, *more):
         if index == 2:
             raise KeyboardInterrupt
         calls.append(index)
-        return real(job, units, work, index, step)
+        return real(job, units, work, index, *more)
 
     monkeypatch.setattr(convert, "convert_part", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -141,7 +143,7 @@ def test_a_killed_run_resumes_with_what_was_done(raw, monkeypatch, capsys):
 
 
 def test_changed_input_starts_anew(raw, monkeypatch):
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     real = convert.convert_part
     monkeypatch.setattr(convert, "convert_part", lambda *a: None if a[3] == 4 else real(*a))
     with pytest.raises(FileNotFoundError):
@@ -195,3 +197,24 @@ def test_a_reader_without_a_listing_works(tmp_path, monkeypatch):
     assert len(skeletons) == 5
     assert report["files"]["used"] == 5
     assert report["problems"] == [{"path": "somewhere", "line": 3, "reason": "broken"}]
+
+
+def test_the_reader_shown_in_the_documentation_works(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    (tmp_path / "mylab").mkdir()
+    (tmp_path / "mylab" / "recordings.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for i in range(6):
+        joints = np.random.default_rng(i).normal(size=(9, 25, 3))
+        joints[4] = np.nan
+        np.save(raw / f"class {i % 2}_{i}_1.npy", joints)
+    np.save(raw / "other_1_1.npy", joints)
+    (tmp_path / "classes.csv").write_text("index,name\n0,class 0\n1,class 1\n")
+    skeletons, report = run(raw, "out", "--reader", "mylab.recordings")
+    assert skeletons.joints.shape == (6 * 9, 1, 25, 3)
+    assert np.isfinite(skeletons.joints).all()
+    assert report["per_subject"] == {str(i): 1 for i in range(6)}
+    assert report["problems"][0]["reason"] == "class 'other' is not in the list"

@@ -182,6 +182,7 @@ def test_decay_spares_biases_with_adamw_and_obeys_the_parameters():
     assert {round(g["weight_decay"], 9): len(g["params"]) for g in groups} == {1.0: 1, 0.1: 3}
 
 
+@pytest.mark.skipif(devices.autocast_dtype("cpu") is None, reason="this processor has no AMX bfloat16")
 def test_bfloat16_learns_too(skeletons, tmp_path):
     result = run(skeletons, tmp_path, {"epochs": 10, "rotation": 0.1}, precision="bf16")
     assert result.history[-1]["accuracy"] > 0.8

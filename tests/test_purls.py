@@ -153,7 +153,7 @@ def test_other_classes_texts_and_true_labels_leave_a_score_alone():
 def test_branches_on_and_off(changes, slots):
     features, labels, texts = problem()
     for partition in ("adaptive", "static"):
-        method = small(partition=partition, epochs=40, **changes).fit(features, labels, texts)
+        method = small(partition=partition, epochs=15, lr=5e-3, **changes).fit(features, labels, texts)
         assert method.network_.slots == slots
         assert (method.score(features, texts).argmax(1) == labels).mean() > 0.5
 

@@ -1,10 +1,12 @@
 """Splits: complete, published, stable by name, and without leaks."""
 
+import ntu_names
 import numpy as np
 import pytest
 
 from zssar.datasets import splits
 from zssar.datasets.files import class_names
+from zssar.datasets.ntu import missing_samples
 from zssar.errors import UserError
 
 ALL = [(d, p) for d, entry in splits.table().items() for p in entry["protocols"]]
@@ -66,6 +68,29 @@ def test_official_partitions():
     assert len(splits.table()["ntu120"]["partitions"]["xsub"]["train"]) == 53
 
 
+@pytest.mark.parametrize(
+    ("dataset", "classes", "files", "used", "counts"),
+    [
+        ("ntu60", 60, 56880, 56578, {"xsub": (40091, 16487), "xview": (37646, 18932)}),
+        ("ntu120", 120, 114480, 113945, {"xsub": (63026, 50919), "xset": (54468, 59477)}),
+    ],
+)
+def test_the_official_totals_come_out(dataset, classes, files, used, counts):
+    every = [name for name in ntu_names.names() if int(name[-3:]) <= classes]
+    assert len(every) == files
+    missing = missing_samples()
+    left = [name for name in every if name not in missing]
+    assert len(left) == used
+    meta = {
+        key: np.array([int(n[at : at + 3]) for n in left]) for key, at in (("setup", 1), ("camera", 5), ("subject", 9))
+    }
+    meta |= {"sample_id": np.array(left), "label": np.array([int(n[-3:]) - 1 for n in left])}
+    protocol = next(iter(splits.table()[dataset]["protocols"]))
+    for partition, (train, test) in counts.items():
+        split = splits.resolve(dataset, f"{protocol}@{partition}", meta)
+        assert (split.train.sum(), split.test.sum()) == (train, test)
+
+
 NAMES = ["purls_22_5", "purls_14_13", "random_3_0_1", "purls_22_5@samples", "random_20_5_0"]
 
 
@@ -98,7 +123,8 @@ def test_draws_differ_and_are_stable():
     assert names[0] == "random_5_0_0"
     assert len({splits.resolve("utd_mhad", n, meta).unseen for n in names}) == 20
     assert splits.resolve("utd_mhad", "random_5_0_0", meta).unseen == (4, 8, 9, 15, 23)
-    assert splits.expand("purls_22_5") == ["purls_22_5"]
+    assert splits.expand("purls_22_5@xsub") == ["purls_22_5@xsub"]
+    assert splits.expand("random:5:2:7@samples") == ["random_5_7_0@samples", "random_5_7_1@samples"]
     first, second = (splits.resolve("utd_mhad", f"purls_22_5-val{k}", meta) for k in (0, 1))
     assert first.unseen != second.unseen
 

@@ -41,6 +41,12 @@ def fitted(**changes):
     return method.fit(features, labels, texts.select(texts.names[:SEEN]), **more), features, labels, texts
 
 
+@pytest.fixture(scope="module")
+def reference():
+    method, features, _, texts = fitted()
+    return method.score(features, texts)
+
+
 def test_parameter_count_at_256_and_768_and_60_classes():
     net = Network(256, 768, 6, 60, STAR())
     label = sum(p.numel() for p in net.label_text.parameters())
@@ -72,6 +78,8 @@ def test_grid_batches_are_channels_last_and_equal_whether_kept_or_read():
     expected = features["grid"][[5, 0, 5]].transpose(0, 2, 3, 1).astype(np.float32)
     np.testing.assert_array_equal(kept[rows], expected)
     np.testing.assert_array_equal(read[rows], expected)
+    halves = Grid(features, "cpu", bins=2)[rows]
+    np.testing.assert_allclose(halves[:, 1], expected[:, 2:].mean(1), rtol=1e-3, atol=2e-3)
 
 
 def test_eq_1_to_3_folded_part_equals_the_plain_form():
@@ -157,15 +165,15 @@ def test_partitions_follow_the_text_kind(parts):
         {"semantic_classes": "all"},
         {"similarity": "dot", "lr": 1e-4},
         {"text_norm": 1.0},
+        {"bins": 2},
         {"precision": "bf16"},
     ],
 )
-def test_every_ablation_runs_and_changes_the_result(changes):
-    reference, features, _, texts = fitted()
-    method, *_ = fitted(**changes)
+def test_every_ablation_runs_and_changes_the_result(changes, reference):
+    method, features, _, texts = fitted(**changes)
     scores = method.score(features, texts)
     assert np.isfinite(scores).all()
-    assert not np.allclose(scores, reference.score(features, texts), atol=1e-6)
+    assert not np.allclose(scores, reference, atol=1e-6)
 
 
 def test_learns_seen_classes():

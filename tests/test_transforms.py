@@ -86,6 +86,13 @@ def test_an_absent_second_actor_stays_zero_after_centring(rng):
     assert x.joints[1, :20].any()
 
 
+@pytest.mark.parametrize("name", ["zssar", "ctrgcn"])
+def test_both_actors_are_moved_by_the_same_origin(name, rng):
+    a, b = person(rng, 40) * 2, person(rng, 40, (1, 0, 3))
+    x = recipes.recipe(name)(sequence([a, b]))
+    np.testing.assert_allclose(x.joints, np.stack([a, b]) - a[0, 1], atol=1e-6)
+
+
 def test_one_person_per_clip_gives_one_slot(rng):
     x = recipes.zssar(sequence([person(rng, 12)[:, :20]], name="utd20"), persons=1)
     assert x.joints.shape == (1, 12, 20, 3)

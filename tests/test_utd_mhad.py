@@ -2,6 +2,7 @@
 
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from scipy.io import savemat
 
 from zssar.datasets.utd_mhad import UTDMHAD
+from zssar.datasets.writers import utd_mhad as writer
 from zssar.errors import UserError
 from zssar.interfaces import Problem, SkeletonSequence
 
@@ -94,6 +96,24 @@ def test_cut_anywhere_never_passes_silently(tmp_path, skeleton):
         sequences, problems = read(tmp_path)
         assert not sequences
         assert len(problems) == 1
+
+
+def test_what_the_writer_writes_the_reader_reads(tmp_path):
+    joints = np.random.default_rng(2).normal(size=(1, 9, 20, 3)).astype(np.float32)
+    present = np.ones((1, 9), bool)
+    x = SkeletonSequence("x", joints, present, "utd20", label=26, subject=8, camera=1, replication=4)
+    path = writer.write(tmp_path, x)
+    assert path.name == "a27_s8_t4_skeleton.mat"
+    (back,), problems = read(tmp_path)
+    assert not problems
+    np.testing.assert_array_equal(back.joints, joints)
+    assert (back.label, back.subject, back.replication) == (26, 8, 4)
+    first = path.read_bytes()
+    assert writer.write(tmp_path, x).read_bytes() == first
+    with pytest.raises(UserError, match="does not fit"):
+        writer.write(tmp_path, replace(x, subject=-1))
+    with pytest.raises(UserError, match="2 absent frames"):
+        writer.write(tmp_path, replace(x, present=np.arange(9)[None] > 1))
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path):

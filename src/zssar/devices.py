@@ -62,7 +62,8 @@ def _slot(count: int) -> Iterator[int]:
 def autocast_dtype(device_name: str, precision: str = "auto"):
     """torch.bfloat16 where the hardware multiplies it fast (or is told to), else None for plain float32.
 
-    precision: auto, fp32 or bf16. On CPUs auto asks for AMX tiles.
+    precision: auto, fp32 or bf16. On CPUs auto asks for AMX tiles. It does not take AVX-512 bfloat16, although the
+    small ST-GCN trains 174 instead of 89 clips/s with it: torch 2.13 can abort in the backward pass of a convolution.
     """
     import torch
 

@@ -79,16 +79,23 @@ def texts_of_method(wildcards):
 
 
 def validation_runs(wildcards, file):
-    """That file of the same method on every validation split."""
+    """That file of the same method on every validation split; labels belong to the features, not to a run."""
     w = wildcards
-    base = f"results/{{place}}/{w.dataset}/{w.split}-val{{k}}/{w.backbone}-{w.stream}"
-    place, tail = (
-        ("features", "")
-        if file == "test_labels.csv"
-        else ("runs", f"/{w.source}/{w.encoder}/{w.method}")
-    )
+    labels = file == "test_labels.csv"
+    place = "features" if labels else "runs"
+    tail = [] if labels else [w.source, w.encoder, w.method]
     return [
-        f"{base}{tail}/{file}".format(place=place, k=k)
+        "/".join(
+            [
+                "results",
+                place,
+                w.dataset,
+                f"{w.split}-val{k}",
+                f"{w.backbone}-{w.stream}",
+                *tail,
+                file,
+            ]
+        )
         for k in range(PROTOCOL["validation"])
     ]
 
@@ -125,6 +132,11 @@ def runs_of_table(wildcards):
         run_of_table(wildcards.table, *pair, "runs.csv")
         for pair in pairs_of_table(wildcards.table)
     ]
+
+
+def is_simulated(table):
+    """Whether a table's data come from the simulator, which its title and figures then say."""
+    return "simulate" in config["datasets"][config["tables"][table]["dataset"]]
 
 
 def figures_of_table(table):

@@ -19,7 +19,17 @@ rule make_table:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: json.dumps({"title": config["tables"][w.table]["title"]}),
+        options=lambda w: json.dumps(
+            {
+                "title": config["tables"][w.table]["title"],
+                "order": list(config["methods"]),
+                "simulated": (
+                    [config["tables"][w.table]["dataset"]]
+                    if is_simulated(w.table)
+                    else []
+                ),
+            }
+        ),
         code=digest("commands.make_table"),
     shell:
         "zssar make_table --runs {input.runs} --table {wildcards.table} --params {params.options:q}"
@@ -48,6 +58,7 @@ rule make_figure:
         mem_mb=1000,
         runtime=10,
     params:
+        options=lambda w: json.dumps({"simulated": is_simulated(w.table)}),
         code=digest("commands.make_figure"),
     shell:
-        "zssar make_figure --kind confusion --metrics {input} --output {output.png} {output.pdf} > {log} 2>&1"
+        "zssar make_figure --kind confusion --metrics {input} --params {params.options:q} --output {output.png} {output.pdf} > {log} 2>&1"

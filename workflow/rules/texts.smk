@@ -19,7 +19,10 @@ rule describe_classes:
         names=names_of_dataset,
         frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
         source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
-        code=digest("commands.describe_classes"),
+        # Editing code never asks a language model again: that is for -R describe_classes alone.
+        code=lambda w: (
+            "" if config["sources"][w.source] else digest("commands.describe_classes")
+        ),
     shell:
         "zssar describe_classes --kind {input.kind} --class-names {params.names} --source {wildcards.source}"
         " --source-params {params.source:q} --frozen {params.frozen} --output {output} > {log} 2>&1"
@@ -28,7 +31,7 @@ rule describe_classes:
 rule encode_texts:
     input:
         descriptions=rules.describe_classes.output,
-        kind=ancient("prompts/{kind}.md"),
+        kind="prompts/{kind}.md",
     output:
         "results/texts/{dataset}/{source}/{encoder}/{kind}.h5",
     log:
@@ -37,7 +40,7 @@ rule encode_texts:
         "logs/encode_texts/{dataset}/{source}/{encoder}/{kind}.tsv"
     threads: 1
     resources:
-        gpu=0,
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:
@@ -50,4 +53,4 @@ rule encode_texts:
         ),
     shell:
         "zssar encode_texts --descriptions {input.descriptions} --kind {input.kind} --encoder {params.module}"
-        " --params {params.options:q} --device cpu --output {output} > {log} 2>&1"
+        " --params {params.options:q} --device {params.device} --output {output} > {log} 2>&1"

@@ -10,8 +10,8 @@ Inputs: ``pooled`` features of unit length; one text kind with the units verb an
     share a word when its embeddings are equal.
 Differences: triplets use each anchor's own mined pair (``triplets="all"``: every anchor against every mined pair, as
     released). The release trains up to 2000 epochs, lowers its learning rates and stops by unseen test accuracy; here
-    300 epochs (those of ReViSE) at a constant rate, or, with ``holdout=0.05``, the released rules (patience 14,
-    cooldown 6, stop after 40 epochs without improvement) on accuracy on training samples kept aside.
+    300 epochs (those of ReViSE) at a constant rate, or, with ``holdout=0.05``, lowered by the released rule (patience
+    14, cooldown 6) on accuracy on training samples kept aside.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class JPoSE(AlignmentMethod):
                 batch_size=self.batch_size,
                 generator=generator,
                 after_epoch=after_epoch,
-                validate=loops.Watch(accuracy, "max", 14, 6, stop_after=40) if self.holdout else None,
+                validate=loops.Watch(accuracy, "max", patience=14, cooldown=6) if self.holdout else None,
             )
         return self
 

@@ -59,14 +59,14 @@ def train(
     generator: torch.Generator,
     after_epoch: AfterEpoch | None = None,
     schedule: Callable[[int], float] | None = None,
-    validate: Callable[[], tuple[float, bool]] | None = None,
+    validate: Callable[[], float] | None = None,
 ) -> None:
     """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
 
     batch_loss: rows (B,), on the module's device, to a scalar. schedule: epoch (from 0) to a factor of each group's
-    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns (factor of the learning
-    rate, stop). ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it draws from
-    torch's global random stream does not reach the training.
+    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns another factor, for the
+    epochs to come; training always runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation
+    mode, epochs from 1; what it draws from torch's global random stream does not reach the training.
     """
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
@@ -79,14 +79,11 @@ def train(
         for rows in batches(n, batch_size, generator, device):
             step(optimizer, batch_loss(rows))
         module.eval()
-        stop = False
         if validate:
             with torch.no_grad():
-                factor, stop = validate()
+                factor = validate()
         progress.step()
         report(method, epoch + 1, after_epoch, device)
-        if stop:
-            break
 
 
 def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
@@ -123,25 +120,25 @@ def holdout_rows(labels: np.ndarray, share: float, seed: int, device="cpu") -> t
 
 
 class Watch:
-    """``validate`` of ``train``: lowers the learning rate, and may stop, when a criterion on held-out samples stalls.
+    """``validate`` of ``train``: lowers the learning rate when a criterion on held-out samples stalls.
 
     criterion: () -> float on seen-class samples kept out of training, never on unseen ones. The rule is that of
     ReduceLROnPlateau: factor 0.1 after ``patience`` epochs without improvement (relative 1e-4), then ``cooldown``
-    epochs of rest. ``stop_after`` epochs without improvement end the training (0: never).
+    epochs of rest. ``stale``: epochs since the last improvement.
     """
 
-    def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int, stop_after: int = 0):
-        self.criterion, self.stop_after, self.sign = criterion, stop_after, 1.0 if mode == "max" else -1.0
+    def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int):
+        self.criterion, self.sign = criterion, 1.0 if mode == "max" else -1.0
         self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.holder, mode=mode, factor=0.1, patience=patience, cooldown=cooldown
         )
         self.best, self.stale = -float("inf"), 0
 
-    def __call__(self) -> tuple[float, bool]:
+    def __call__(self) -> float:
         value = float(self.criterion())
         self.plateau.step(value)
         improved = self.sign * value > self.best
         self.best = max(self.best, self.sign * value)
         self.stale = 0 if improved else self.stale + 1
-        return self.holder.param_groups[0]["lr"], bool(self.stop_after) and self.stale >= self.stop_after
+        return self.holder.param_groups[0]["lr"]

@@ -43,16 +43,18 @@ def segments(length: int, count: int) -> list[slice]:
 class Grid:
     """Batches of a grid as float32 (B, T', V, D) on the device; kept there in float16 if it fits, else read by rows.
 
-    ``memory``: bytes that may be kept; None takes 2 GiB on a CPU and half of what is free on a GPU.
+    ``bins``: average the time steps to that many; None leaves them as they are. ``memory``: bytes that may be kept;
+    None takes 2 GiB on a CPU and half of what is free on a GPU.
     """
 
-    def __init__(self, features: Features, device, dim: int | None = None, memory: int | None = None):
+    def __init__(self, features: Features, device, dim: int | None = None, bins=None, memory: int | None = None):
         self.features, self.device, self.dim = features, torch.device(device), dim
-        self.channels, self.times, self.joints = grid_shape(features, dim)
+        self.channels, times, self.joints = grid_shape(features, dim)
+        self.parts = None if bins is None else segments(times, bins)
         if memory is None:
             memory = torch.cuda.mem_get_info(self.device)[0] // 2 if self.device.type == "cuda" else 2**31
         self.kept: torch.Tensor | None = None
-        if 2 * len(features) * self.channels * self.times * self.joints <= memory:
+        if 2 * len(features) * self.channels * (bins or times) * self.joints <= memory:
             blocks = inputs.chunks(features, "grid", read_rows(features), 4, dim)
             self.kept = torch.cat([self._turn(block).half() for block in blocks])
 
@@ -66,7 +68,10 @@ class Grid:
         return self._turn(inputs.array(self.features, "grid", rows.cpu().numpy(), 4, self.dim))
 
     def _turn(self, grid: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(grid, device=self.device).permute(0, 2, 3, 1)
+        block = torch.as_tensor(grid, device=self.device).permute(0, 2, 3, 1)
+        if self.parts is None:
+            return block
+        return torch.stack([block[:, part].mean(1) for part in self.parts], 1)
 
 
 def unit_nodes(features: Features, bins: int, device, dim: int | None = None) -> torch.Tensor:

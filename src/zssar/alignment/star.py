@@ -125,9 +125,10 @@ class STAR(AlignmentMethod):
     texts: the kinds of the class name and of the parts; the second one chooses the partition (parts2, parts4, parts6).
     attention, visual_prompt, semantic_prompt: modules on or off. part_weight, semantic_weight, global_weight: of the
     three losses, 0 is off. semantic_classes: seen, or all (declares ``uses_unseen_texts``). attributes: prompts per
-    part. width, text_width, heads: sizes. text_norm: length given to every text vector; None leaves the encoder's.
-    CLIP's vectors are about ten long; next to prompts drawn from N(0, 1) unit-length ones vanish.
-    decay: epochs after which the learning rate is divided by ten. precision: auto, fp32 or bf16, of training.
+    part. width, text_width, heads: sizes. bins: time steps after averaging; None keeps the grid's. text_norm: length
+    given to every text vector, None leaves the encoder's: CLIP's are several units long, while unit-length texts
+    vanish next to prompts drawn from N(0, 1). decay: epochs after which the learning rate is divided by ten.
+    precision: auto, fp32 or bf16, of training; scores are computed in float32.
     """
 
     views = ("grid",)
@@ -148,6 +149,7 @@ class STAR(AlignmentMethod):
         width: int = 768,
         text_width: int = 256,
         heads: int = 4,
+        bins: int | None = None,
         text_norm: float | None = None,
         epochs: int = 40,
         decay: tuple[int, ...] = (10, 20),
@@ -162,7 +164,7 @@ class STAR(AlignmentMethod):
         self.visual_prompt, self.semantic_prompt = visual_prompt, semantic_prompt
         self.part_weight, self.semantic_weight, self.global_weight = part_weight, semantic_weight, global_weight
         self.semantic_classes, self.similarity, self.attributes = semantic_classes, similarity, attributes
-        self.width, self.text_width, self.heads, self.text_norm = width, text_width, heads, text_norm
+        self.width, self.text_width, self.heads, self.bins, self.text_norm = width, text_width, heads, bins, text_norm
         self.epochs, self.decay, self.batch_size, self.lr = epochs, tuple(decay), batch_size, lr
         self.weight_decay, self.precision, self.seed, self.device = weight_decay, precision, seed, device
         self.uses_unseen_texts = semantic_classes == "all"
@@ -183,7 +185,7 @@ class STAR(AlignmentMethod):
         seen = torch.tensor([at[name] for name in texts.names], device=self.device)
         y = torch.as_tensor(labels, device=self.device)
         joints, (label, part) = self._joints(features), self._texts(known, features)
-        grid = Grid(features, self.device)
+        grid = Grid(features, self.device, bins=self.bins)
         with loops.seeded(self.seed, self.device) as generator:
             network = Network(grid.channels, label.shape[1], len(joints), len(known), self).to(self.device)
             network.half = autocast_dtype(self.device, self.precision)
@@ -232,7 +234,7 @@ class STAR(AlignmentMethod):
         inputs.fitted(self, "network_")
         network, joints = self.network_, self._joints(features)
         label, _ = self._texts(texts, features, network.sizes["dim"])
-        grid, names = Grid(features, self.device, network.sizes["channels"]), network.label_text(label)
+        grid, names = Grid(features, self.device, network.sizes["channels"], self.bins), network.label_text(label)
         rows = torch.arange(len(grid)).split(64 if self.device == "cpu" else 512)
         scores = [network.similarity(network.skeletons(grid[chunk], joints).sum(1), names) for chunk in rows]
         return torch.cat(scores).cpu().numpy()

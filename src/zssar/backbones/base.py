@@ -19,6 +19,8 @@ class Backbone(nn.Module, ABC):
     """
 
     out_channels: int
+    streams: ClassVar[tuple[str, ...] | None] = None  # those it can read; None: all
+    published_names: ClassVar[tuple[tuple[str, str], ...]] = ()  # official keys, see features.published
     paper_recipe: ClassVar[Mapping[str, Any]] = {}  # keyword arguments of features.recipe.Training, as published
 
     @abstractmethod

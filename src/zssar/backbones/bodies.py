@@ -23,9 +23,12 @@ PERSONS = ("all", "present")
 class BodyBackbone(Backbone):
     """A network that looks at one body at a time. Subclasses give ``body``; ``classify`` is a linear head.
 
+    memory_format: how ``body`` gets its input.
     norm_per_slot: the input batch norm has its own statistics for every person slot, as in the 2s-AGCN family
     (ignored with ``persons="present"``, where slots mean nothing).
     """
+
+    memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class BodyBackbone(Backbone):
         n, slots, joints, channels, frames = x.shape
         rows = x.reshape(n, -1, frames) if self.norm_per_slot else x.reshape(n * slots, -1, frames)
         x = self.data_bn(rows).view(n * slots, joints, channels, frames)
-        return x.permute(0, 2, 3, 1).contiguous(memory_format=torch.channels_last)
+        return x.permute(0, 2, 3, 1).contiguous(memory_format=self.memory_format)
 
     def _some(self, x: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         n, slots = x.shape[:2]

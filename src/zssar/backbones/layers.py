@@ -1,16 +1,19 @@
 """Building blocks of the graph networks: initial weights, residuals, temporal convolutions. Blocks, no networks.
 
-All tensors between blocks are (B, C, T, V) in channels-last memory, so that a joint's channels lie together: 1x1
-convolutions are then plain matrix products and the graph product needs no copy (measured in benchmarks/README.md).
+Tensors between blocks are (B, C, T, V), for most networks in channels-last memory, so that a joint's channels lie
+together: 1x1 convolutions are then plain matrix products and the graph product needs no copy (benchmarks/README.md).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from zssar.errors import UserError, unknown
 
 # What the published recipes of the family share; none of them augments, smooths labels or clips gradients.
 PAPER = {
@@ -26,7 +29,32 @@ PAPER = {
 }
 
 # (width, stride in time) of the ten blocks that ST-GCN, Shift-GCN, CTR-GCN and AA-GCN share.
-TEN_BLOCKS = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
+# Names shared by the official code of the 2s-AGCN family (blocks l1 ... l10), see zssar.features.published.
+FAMILY_NAMES = (
+    (r"fc\.(?P<rest>.+)", "head.{rest}"),
+    (r"l(?P<one>\d+)\.residual\.(?P<rest>.+)", "blocks.{one}.shortcut.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.down\.0\.(?P<rest>.+)", "blocks.{one}.spatial.shortcut.conv.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.down\.1\.(?P<rest>.+)", "blocks.{one}.spatial.shortcut.bn.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.bn\.(?P<rest>.+)", "blocks.{one}.spatial.bn.{rest}"),
+    (r"l(?P<one>\d+)\.gcn1\.PA", "blocks.{one}.spatial.graph"),
+    (r"l(?P<one>\d+)\.gcn1\.alpha", "blocks.{one}.spatial.alpha"),
+)
+
+Plan = tuple[tuple[int, int], ...]
+TEN_BLOCKS: Plan = ((64, 1),) * 4 + ((128, 2), (128, 1), (128, 1), (256, 2), (256, 1), (256, 1))
+
+
+def blocks_of(widths: str | Sequence[Sequence[int]], named: Mapping[str, Plan] | None = None) -> Plan:
+    """((width, stride), ...) from a name (``full``: the ten blocks) or a list of pairs. Raises UserError otherwise."""
+    known = {"full": TEN_BLOCKS, **(named or {})}
+    if isinstance(widths, str):
+        if widths not in known:
+            raise unknown("widths of a backbone", widths, known)
+        return known[widths]
+    plan = tuple(tuple(pair) for pair in widths)
+    if not plan or any(len(pair) != 2 or min(pair) < 1 for pair in plan):
+        raise UserError(f"widths of a backbone: expected [[width, stride], ...] of positive numbers, got {widths}")
+    return plan
 
 
 def init_convolutions(module: nn.Module) -> None:
@@ -86,10 +114,40 @@ class Shortcut(nn.Module):
         return x if self.conv is None else self.bn(self.conv(x))
 
 
+def fused(convs: Sequence[nn.Conv2d], x: torch.Tensor) -> torch.Tensor:
+    """The outputs of several 1x1 convolutions of one input, one after another along channels, in one product."""
+    return F.conv2d(x, torch.cat([c.weight for c in convs]), torch.cat([c.bias for c in convs]))
+
+
 def temporal_conv(channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """A convolution along time that keeps the number of frames (up to the stride)."""
     pad = (kernel + (kernel - 1) * (dilation - 1) - 1) // 2
     return nn.Conv2d(channels, out_channels, (kernel, 1), (stride, 1), (pad, 0), (dilation, 1))
+
+
+class Branches(nn.Module):
+    """Parallel views of time: dilated convolutions, a max-pool over three frames, a plain 1x1 (the stride in each).
+
+    widths: output channels of each branch, in this order. All but the last begin with a 1x1 convolution, batch norm and
+    ReLU, here one of each for all of them together. (B, C, T, V) -> (B, sum of widths, T / stride, V).
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], kernel: int, dilations: Sequence[int], stride: int):
+        super().__init__()
+        self.widths = list(widths[:-1])
+        self.reduce = nn.Conv2d(channels, sum(self.widths), 1)
+        self.bn = nn.BatchNorm2d(sum(self.widths))
+        self.convs = nn.ModuleList(
+            temporal_conv(width, width, kernel, stride, dilation)
+            for width, dilation in zip(widths, dilations, strict=False)
+        )
+        self.pool = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        self.plain = nn.Conv2d(channels, widths[-1], 1, (stride, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = F.relu(self.bn(self.reduce(x)), inplace=True).split(self.widths, 1)
+        parts = [conv(part) for conv, part in zip(self.convs, parts, strict=False)] + [self.pool(parts[-1])]
+        return torch.cat([*parts, self.plain(x)], 1)
 
 
 def add_relu(x: torch.Tensor, shortcut: torch.Tensor | float) -> torch.Tensor:

@@ -8,7 +8,13 @@ HELP = "Write features of a trained backbone for seen training clips and all tes
 def add_arguments(parser) -> None:
     parser.add_argument("--skeletons", required=True, help="skeleton file of preprocess_skeletons")
     parser.add_argument("--split", required=True, help="e.g. purls_22_5 or purls_22_5-val0")
-    parser.add_argument("--weights", help="weights of pretrain_backbone; not needed for the view profile alone")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=[],
+        help="of pretrain_backbone; several make an ensemble, the view profile needs none",
+    )
+    parser.add_argument("--fusion", default="mean", help="of several weights: mean, or concat of their features")
     parser.add_argument("--views", nargs="+", default=["pooled"], help="averages of the network's map, or profile")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
@@ -27,10 +33,11 @@ def run(args) -> None:
         extractor, data, split, attrs = extract.extract(
             Path(args.skeletons),
             args.split,
-            Path(args.weights) if args.weights else None,
+            args.weights,
             args.views,
             device,
             args.precision,
+            args.fusion,
         )
         rows = extract.write(extractor, data, split, attrs, Path(args.seen_train), Path(args.test))
     storage.write_text(args.test_labels, extract.labels_csv(data, split, rows))

@@ -65,6 +65,9 @@ def _lint(args: argparse.Namespace) -> None:
     for kind, path in _committed(args):
         lines = in_class_order(path, read_answers(path), names)
         found += [f"{path}: {complaint}" for complaint in complaints(kind, lines, names)]
+        stale = sum(line.template != kind.template for line in lines)
+        if stale:
+            print(f"{path}: {stale} of {len(lines)} answers are not to the question as it is worded now")
     if found:
         raise UserError(f"{len(found)} complaints:\n" + "\n".join(found))
 

@@ -1,4 +1,4 @@
-"""What readers of one-recording-per-file formats share: walking a folder, class lists, messages about wrong folders.
+"""What readers of one-recording-per-file formats share: the listing of a root, and class lists.
 
 A reader that can read its files one by one offers, besides ``sequences``, two methods that preprocessing uses to run
 several processes and to resume: ``list_files(root) -> Listing`` and ``read(unit) -> list``.
@@ -6,9 +6,7 @@ several processes and to resume: ``list_files(root) -> Listing`` and ``read(unit
 
 from __future__ import annotations
 
-import collections
 import csv
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +16,6 @@ from zssar.errors import UserError, unknown
 from zssar.interfaces import Problem, SkeletonSequence
 
 CLASS_NAMES = Path(__file__).with_name("class_names")
-# Data sets whose class list is the beginning of another one: name -> (list, number of classes).
-PREFIXES = {"ntu60": ("ntu120", 60)}
 
 
 @dataclass(frozen=True)
@@ -51,49 +47,16 @@ def read_all(reader: FileReader, root: Path) -> Iterator[SkeletonSequence | Prob
         yield from reader.read(unit)
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """All files below ``root``, links followed once, what macOS scatters (``._*``, ``__MACOSX``) left out."""
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders[:] = sorted(f for f in folders if f != "__MACOSX")
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("._"))
-
-
-def require_folder(root: Path, expected: str) -> None:
-    """Raise UserError unless ``root`` is a folder; ``expected`` says what should lie there."""
-    if not root.exists():
-        raise UserError(f"the data folder {root} does not exist. Expected there: {expected}")
-    if not root.is_dir():
-        raise UserError(f"{root} is a file; give the folder that holds the recordings. Expected there: {expected}")
-
-
-def nothing_found(root: Path, expected: str) -> UserError:
-    """The error for a folder without a single file of the format; tells what lies there instead."""
-    kinds = collections.Counter(path.suffix or "no suffix" for path in walk(root))
-    found = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5))
-    return UserError(
-        f"no recording found below {root}. Expected there: {expected}. Found: {found or 'nothing, the folder is empty'}"
-    )
-
-
 def class_names(name: str | Path) -> list[str]:
     """The class names of a known data set (``ntu60``, ``sim`` ...) or of a CSV file with the columns index,name.
 
     Raises UserError for an unknown data set, a missing file, an index out of order or a name that occurs twice.
     """
-    if str(name) in PREFIXES:
-        full, count = PREFIXES[str(name)]
-        return class_names(full)[:count]
     path = CLASS_NAMES / f"{name}.csv"
     if not path.is_file():
         path = Path(name)
         if path.suffix != ".csv":
-            raise unknown("class list", str(name), [p.stem for p in CLASS_NAMES.glob("*.csv")] + list(PREFIXES))
+            raise unknown("class list", str(name), [p.stem for p in CLASS_NAMES.glob("*.csv")])
     return _read_class_csv(path)
 
 

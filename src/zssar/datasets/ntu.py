@@ -8,19 +8,20 @@ Yields every body id of a file as one row of ``joints``; which of them are peopl
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from zssar.datasets import files
+from zssar.datasets import archives, files
 from zssar.datasets.files import Listing
 from zssar.interfaces import Problem, SkeletonDataset, SkeletonSequence
 
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})", re.ASCII)
-EXPECTED = "NTU files SsssCcccPpppRrrrAaaa.skeleton, in any sub-folder"
+EXPECTED = "NTU files SsssCcccPpppRrrrAaaa.skeleton, in any sub-folder or zip archive"
 MISSING = Path(__file__).with_name("ntu_missing_skeletons.txt")
-LARGEST = 64 * 2**20  # bytes; real files hold 1 MB at most
 OTHER_CLASSES = "of NTU RGB+D classes outside the class list"
 INCOMPLETE = "on the official list of incomplete samples"
 
@@ -31,7 +32,7 @@ def missing_samples() -> frozenset[str]:
 
 
 class NTU(SkeletonDataset):
-    """Reader of ``.skeleton`` folders.
+    """Reader of ``.skeleton`` folders and zip archives.
 
     class_names: class of action A001, A002, ... (default: the 120 official ones; 60 for NTU RGB+D 60).
     missing_list: skip the official incomplete samples by name; None: only if the class list is the official one.
@@ -51,28 +52,25 @@ class NTU(SkeletonDataset):
         return files.read_all(self, root)
 
     def list_files(self, root: Path) -> Listing:
-        """All ``.skeleton`` files below ``root`` by sample name. Raises UserError if there is none."""
-        root = Path(root)
-        files.require_folder(root, EXPECTED)
-        paths = sorted((p for p in files.walk(root) if p.suffix.lower() == ".skeleton"), key=lambda p: (p.name, str(p)))
-        if not paths:
-            raise files.nothing_found(root, EXPECTED)
-        units, problems, skipped, last = [], [], {OTHER_CLASSES: 0, INCOMPLETE: 0}, Path()
-        for path in paths:
-            match = NAME.fullmatch(path.stem)
-            reason = self._bad_name(match)
-            if path.stem == last.stem:
-                reason = f"second recording of the name; {last} was used"
-            if path.stem in self.missing:
+        """All ``.skeleton`` files of a folder or zip archive by sample name. Raises UserError if there is none."""
+        units, problems = archives.find(Path(root), ".skeleton", EXPECTED)
+        good, skipped, last = [], Counter(), ""
+        for name, archived, unit in sorted((archives.name_of(u), archives.in_archive(u), u) for u in units):
+            reason = self._bad_name(NAME.fullmatch(name))
+            if name in self.missing:
                 skipped[INCOMPLETE] += 1
             elif reason == OTHER_CLASSES:
                 skipped[OTHER_CLASSES] += 1
             elif reason:
-                problems.append(Problem(str(path), reason))
+                problems.append(Problem(unit, reason))
+            elif not last or name != archives.name_of(last):
+                good.append(unit)
+                last = unit
+            elif archived and not archives.in_archive(last):
+                skipped[archives.IN_ARCHIVE] += 1
             else:
-                units.append(str(path))
-                last = path
-        return Listing(units, problems, {reason: count for reason, count in skipped.items() if count})
+                problems.append(Problem(unit, f"second recording of the name; {last} was used"))
+        return Listing(good, problems, dict(skipped))
 
     def _bad_name(self, match: re.Match | None) -> str:
         if match is None:
@@ -88,14 +86,17 @@ class NTU(SkeletonDataset):
         """One file: its sequence, preceded by a Problem if bodies with NaN or Inf were left out; or a Problem alone."""
         from zssar.datasets.ntu_text import TextError
 
-        path = Path(unit)
-        match = NAME.fullmatch(path.stem)
+        name = archives.name_of(unit)
+        match = NAME.fullmatch(name)
         try:
-            if path.stat().st_size > LARGEST:
-                return [Problem(unit, f"larger than {LARGEST >> 20} MB: not one recording")]
-            joints, present, broken = self._parser.parse_file(path)
+            if archives.in_archive(unit):
+                joints, present, broken = self._parser.parse(archives.read(unit))
+            else:
+                joints, present, broken = self._parser.parse_file(unit, archives.LARGEST)
         except OSError as error:
             return [Problem(unit, f"cannot be read ({error.strerror})")]
+        except archives.Unreadable as error:
+            return [Problem(unit, str(error))]
         except TextError as error:
             return [Problem(unit, error.reason, error.line)]
         problems = []
@@ -105,10 +106,15 @@ class NTU(SkeletonDataset):
             if not present.any():
                 return [Problem(unit, "NaN or Inf in every body of every frame", broken[0])]
         setup, camera, subject, replication, action = (int(digits) for digits in match.groups())
-        sequence = SkeletonSequence(
-            path.stem, joints, present, self.layout, action - 1, subject, camera, setup, replication
-        )
+        sequence = SkeletonSequence(name, joints, present, self.layout, action - 1, subject, camera, setup, replication)
         return [*problems, sequence]
+
+    def warm_up(self) -> None:
+        """Compile the scanner, so that forked processes need not."""
+        from zssar.datasets.ntu_text import TextError
+
+        with contextlib.suppress(TextError):
+            self._parser.parse(b"")
 
     @cached_property
     def _parser(self):

@@ -193,48 +193,42 @@ def _integer_line(data, size, p, more, slow, slow_count):
     return value, end, OK, slow_count
 
 
-@inlined
-def _joint_line(data, size, p, out, slow, slow_count, flat):
-    """(position, status, slow_count): x y z into ``out`` (3,), the other nine fields only checked.
+@compiled
+def _joints(data, size, p, xyz, at, slow, slow_count):
+    """(position, status, slow_count): joint count and joint lines; x y z into ``xyz`` (flat) from ``at`` on.
 
-    slow gets (flat index of the coordinate, position) per undecided one, (-1, position) for undecided other fields.
+    The other nine fields are only checked. slow gets (index into xyz, position) per undecided coordinate and (-1,
+    position) for undecided other fields.
     """
     p = _next_record(data, p)
-    for axis in range(3):
-        while _CLASS[data[p]] == _BLANK:
-            p += 1
-        if _CLASS[data[p]] == _END:
-            return p, (TRUNCATED if p == size else TOO_FEW), slow_count
-        value, end, decided = _number(data, p)
-        if not decided:
+    joints, end, status, slow_count = _integer_line(data, size, p, 0, slow, slow_count)
+    if status != OK or joints != JOINTS:
+        return (end, status, slow_count) if status != OK else (p, JOINT_COUNT, slow_count)
+    p = end
+    for _ in range(JOINTS):
+        p = _next_record(data, p)
+        for _ in range(3):
+            while _CLASS[data[p]] == _BLANK:
+                p += 1
+            if _CLASS[data[p]] == _END:
+                return p, (TRUNCATED if p == size else TOO_FEW), slow_count
+            xyz[at], end, decided = _number(data, p)
+            if not decided:
+                if slow_count < slow.shape[0]:
+                    slow[slow_count, 0], slow[slow_count, 1] = at, p
+                slow_count += 1
+            at += 1
+            p = end
+        count, plain, end = _fields(data, p)
+        if count != JOINT_FIELDS - 3:
+            p, status = _wrong_count(data, size, p, end, count, JOINT_FIELDS - 3)
+            return p, status, slow_count
+        if not plain:
             if slow_count < slow.shape[0]:
-                slow[slow_count, 0], slow[slow_count, 1] = flat + axis, p
+                slow[slow_count, 0], slow[slow_count, 1] = -1, p
             slow_count += 1
-        out[axis] = value
         p = end
-    count, plain, end = _fields(data, p)
-    if count != JOINT_FIELDS - 3:
-        p, status = _wrong_count(data, size, p, end, count, JOINT_FIELDS - 3)
-        return p, status, slow_count
-    if not plain:
-        if slow_count < slow.shape[0]:
-            slow[slow_count, 0], slow[slow_count, 1] = -1, p
-        slow_count += 1
-    return end, OK, slow_count
-
-
-@compiled
-def _joints(data, size, p, xyz, slow, slow_count, flat):
-    """(position, status, slow_count): joint count and joint lines into xyz (25, 3)."""
-    start = _next_record(data, p)
-    joints, p, status, slow_count = _integer_line(data, size, start, 0, slow, slow_count)
-    if status == OK and joints != JOINTS:
-        return start, JOINT_COUNT, slow_count
-    for joint in range(JOINTS):
-        if status != OK:
-            break
-        p, status, slow_count = _joint_line(data, size, p, xyz[joint], slow, slow_count, flat + joint * 3)
-    return p, status, slow_count
+    return p, OK, slow_count
 
 
 @compiled
@@ -248,7 +242,7 @@ def _track(identity, frame, ids, last, tracks):
 
 @compiled
 def scan(data, size, start, xyz, track, frame, slow):
-    """One text from ``start`` on. Fills xyz (B, 25, 3), track and frame (B,), slow (S, 2).
+    """One text from ``start`` on. Fills xyz (B x 25 x 3, flat), track and frame (B,), slow (S, 2).
 
     Returns (status, position, frames, bodies, tracks, slow tokens); the position is that of the error. More slow
     tokens than ``slow`` has rows are counted only.
@@ -268,13 +262,13 @@ def scan(data, size, start, xyz, track, frame, slow):
             if status != OK:
                 break
             t = _track(identity, done, ids, last, tracks)
-            if t == MAX_TRACKS or bodies == xyz.shape[0]:  # the buffer fits any complete text of this size
+            if t == MAX_TRACKS or bodies == track.size:  # the buffer fits any complete text of this size
                 status = TRACKS if t == MAX_TRACKS else TRUNCATED
                 break
             tracks = max(tracks, t + 1)
             ids[t], last[t] = identity, done
             track[bodies], frame[bodies] = t, done
-            p, status, slow_count = _joints(data, size, p, xyz[bodies], slow, slow_count, bodies * JOINTS * 3)
+            p, status, slow_count = _joints(data, size, p, xyz, bodies * JOINTS * 3, slow, slow_count)
             bodies += 1
             body += np.uint64(1)
         done += 1

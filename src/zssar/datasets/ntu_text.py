@@ -7,14 +7,13 @@ the rest goes through Python's ``float``. Body ids are read as 64-bit integers, 
 
 The grammar is checked line by line (a record may not spill over its line), so that a lost or doubled number is an
 error at its line instead of a shift of all that follows. Blank lines, LF, CR and CRLF are all accepted. The columns
-that nobody uses (pixels, orientation, states) must look like numbers.
+that nobody uses (pixels, orientation, states) must consist of the characters of numbers, or be NaN or Inf.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +24,7 @@ _SMALLEST_BODY = 2 * scanner.BODY_FIELDS + 3 + JOINTS * 2 * scanner.JOINT_FIELDS
 _TOKEN = re.compile(rb"[^ \t\r\n\0]+")
 _LINE = re.compile(rb"[^\r\n\0]*")
 _DECIMAL = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER_LIKE = re.compile(rb"[0-9+.eE-]+")
 _NOT_FINITE = re.compile(rb"[+-]?(nan|inf|infinity|1\.#(ind|qnan|snan|inf)0*)", re.IGNORECASE)  # .NET, C, old MSVC
 _BOM = b"\xef\xbb\xbf"
 
@@ -54,10 +54,12 @@ class Parser:
         self.xyz = np.empty((bodies, JOINTS, 3), np.float32)
         self.track, self.frame = np.empty(bodies, np.int32), np.empty(bodies, np.int32)
 
-    def parse_file(self, path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-        """``parse`` for the content of a file. Raises OSError too."""
+    def parse_file(self, path: str, largest: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """``parse`` for the content of a file of at most ``largest`` bytes. Raises OSError too."""
         with open(path, "rb", buffering=0) as file:
             expected = os.fstat(file.fileno()).st_size
+            if expected > largest:
+                raise TextError(f"larger than {largest >> 20} MB: not one recording", 0)
             if expected > self.size:
                 self._reserve(max(expected, 2 * self.size))
             with memoryview(self.text) as view:
@@ -102,7 +104,7 @@ class Parser:
 
     def _scan(self, size: int) -> tuple[int, ...]:
         start = len(_BOM) if self.text.startswith(_BOM) else 0
-        return scanner.scan(self.data, size, start, self.xyz, self.track, self.frame, self.slow)
+        return scanner.scan(self.data, size, start, self.xyz.reshape(-1), self.track, self.frame, self.slow)
 
     def _decide(self, text: bytearray, slow: np.ndarray, broken: np.ndarray) -> list[int]:
         """What the scanner left undecided, in the order of the text; returns the lines of values that are not finite.
@@ -113,7 +115,8 @@ class Parser:
         for index, start in slow.tolist():
             if index < 0:
                 for token in _TOKEN.finditer(_LINE.match(text, start)[0]):
-                    _check(token[0], text, start + token.start())
+                    if not _NUMBER_LIKE.fullmatch(token[0]):
+                        _check(token[0], text, start + token.start())
                 continue
             value = _check(_TOKEN.match(text, start)[0], text, start)
             flat[index] = value

@@ -26,7 +26,7 @@ from zssar.interfaces import UNKNOWN, Split
 TABLE = Path(__file__).with_name("splits.yaml")
 NAME = re.compile(r"(?P<protocol>[A-Za-z0-9_]+)(?:@(?P<partition>[a-z]+))?(?:-val(?P<val>\d+))?")
 RANDOM = re.compile(r"random_(?P<unseen>\d+)_(?P<seed>\d+)_(?P<draw>\d+)")
-DRAWS = re.compile(r"random:(?P<unseen>\d+):(?P<draws>\d+):(?P<seed>\d+)")
+DRAWS = re.compile(r"random:(?P<unseen>\d+):(?P<draws>\d+):(?P<seed>\d+)(?P<rest>@[a-z]+)?")
 # Data sets that are not in splits.yaml: only these two, and random classes.
 OWN_PARTITIONS: dict[str, dict[str, Any]] = {
     "xsub": {"column": "subject", "train": "odd", "source": "rule for own data sets: odd subjects train"}
@@ -51,7 +51,8 @@ def expand(name: str) -> list[str]:
     match = DRAWS.fullmatch(name)
     if match is None:
         return [name]
-    return [f"random_{match['unseen']}_{match['seed']}_{draw}" for draw in range(int(match["draws"]))]
+    start, rest = f"random_{match['unseen']}_{match['seed']}", match["rest"] or ""
+    return [f"{start}_{draw}{rest}" for draw in range(int(match["draws"]))]
 
 
 def resolve(dataset: str, name: str, meta: Mapping[str, np.ndarray], num_classes: int | None = None) -> Split:
@@ -147,6 +148,11 @@ def _partition(dataset: str, name: str, meta: Mapping[str, np.ndarray]) -> tuple
         train = values % 2 == {"odd": 1, "even": 0}[rule["train"]]
     else:
         train = np.isin(values, rule["train"])
+    if "test" in rule and not np.isin(values[~train], rule["test"]).all():
+        raise UserError(
+            f"partition {name} of {dataset} is for files that come split in two (setup 1 or 2); these recordings have "
+            f"{rule['column']}s {sorted(set(values.tolist()))[:20]}: use another partition"
+        )
     if not train.any() or train.all():
         raise UserError(
             f"partition {name} of {dataset} leaves no {'test' if train.any() else 'training'} sample: "

@@ -7,20 +7,20 @@ float64 (20, 3, T), metres. The authors published 861 of 864 recordings.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zssar.datasets import files
+from zssar.datasets import archives, files
 from zssar.datasets.files import Listing
 from zssar.interfaces import Problem, SkeletonDataset, SkeletonSequence
 
 NAME = re.compile(r"a([1-9]\d?)_s([1-9]\d?)_t([1-9]\d?)_skeleton", re.ASCII)
-EXPECTED = "UTD-MHAD files a<action>_s<subject>_t<trial>_skeleton.mat, here or in the sub-folder Skeleton"
+EXPECTED = "UTD-MHAD files a<action>_s<subject>_t<trial>_skeleton.mat, in any sub-folder or zip archive"
 JOINTS = 20
-LARGEST = 64 * 2**20
 
 
 class UTDMHAD(SkeletonDataset):
@@ -40,37 +40,35 @@ class UTDMHAD(SkeletonDataset):
         return files.read_all(self, root)
 
     def list_files(self, root: Path) -> Listing:
-        """All ``*_skeleton.mat`` below ``root`` by action, subject, trial. Raises UserError if there is none."""
-        root = Path(root)
-        files.require_folder(root, EXPECTED)
-        found, problems, others = {}, [], 0
-        for path in files.walk(root):
-            if not path.name.endswith("_skeleton.mat"):
-                others += path.suffix == ".mat"
-                continue
-            match = NAME.fullmatch(path.stem)
+        """All ``*_skeleton.mat`` of a folder or zip archive in order. Raises UserError if there is none."""
+        units, problems = archives.find(Path(root), "_skeleton.mat", EXPECTED)
+        found: dict[tuple[int, ...], str] = {}
+        skipped = 0
+        for unit in sorted(units, key=archives.in_archive):
+            match = NAME.fullmatch(archives.name_of(unit))
             if match is None:
-                problems.append(Problem(str(path), "the name is not a<action>_s<subject>_t<trial>_skeleton.mat"))
+                problems.append(Problem(unit, "the name is not a<action>_s<subject>_t<trial>_skeleton.mat"))
                 continue
             key = tuple(int(digits) for digits in match.groups())
             if key[0] > len(self.class_names):
                 reason = f"action {key[0]} is outside the list of {len(self.class_names)} classes"
-                problems.append(Problem(str(path), reason))
-            elif key in found:
-                problems.append(Problem(str(path), f"second recording of the name; {found[key]} was used"))
+                problems.append(Problem(unit, reason))
+            elif key not in found:
+                found[key] = unit
+            elif archives.in_archive(unit) and not archives.in_archive(found[key]):
+                skipped += 1
             else:
-                found[key] = str(path)
-        if not found and not problems:
-            raise files.nothing_found(root, EXPECTED)
-        skipped = {"other .mat files (depth or inertial)": others} if others else {}
-        return Listing([found[key] for key in sorted(found)], problems, skipped)
+                problems.append(Problem(unit, f"second recording of the name; {found[key]} was used"))
+        return Listing(
+            [found[key] for key in sorted(found)], problems, {archives.IN_ARCHIVE: skipped} if skipped else {}
+        )
 
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One file: its sequence, preceded by a Problem if frames with NaN or Inf were left out; or a Problem alone."""
-        path = Path(unit)
+        name = archives.name_of(unit)
         try:
-            joints = _load(path)
-        except _Unusable as error:
+            joints = _load(archives.read(unit))
+        except (archives.Unreadable, _Unusable) as error:
             return [Problem(unit, str(error))]
         finite = np.isfinite(joints).all((1, 2))
         problems = []
@@ -80,9 +78,9 @@ class UTDMHAD(SkeletonDataset):
             if not finite.any():
                 return problems
             joints[~finite] = 0
-        action, subject, trial = (int(digits) for digits in NAME.fullmatch(path.stem).groups())
+        action, subject, trial = (int(digits) for digits in NAME.fullmatch(name).groups())
         sequence = SkeletonSequence(
-            path.name.removesuffix("_skeleton.mat"),
+            name.removesuffix("_skeleton"),
             joints[None],
             finite[None],
             self.layout,
@@ -98,19 +96,15 @@ class _Unusable(Exception):
     pass
 
 
-def _load(path: Path) -> np.ndarray:
-    """float32 (T, 20, 3)."""
+def _load(content: bytes) -> np.ndarray:
+    """float32 (T, 20, 3) of a MATLAB file."""
     from scipy.io import loadmat
 
     try:
-        if path.stat().st_size > LARGEST:
-            raise _Unusable(f"larger than {LARGEST >> 20} MB: not one recording")
-        content = loadmat(path, variable_names=["d_skel"])
-    except (_Unusable, KeyboardInterrupt):
-        raise
+        variables = loadmat(io.BytesIO(content), variable_names=["d_skel"])
     except Exception as error:  # scipy raises whatever its parser stumbles over when a file is damaged
         raise _Unusable(f"not a readable MATLAB file ({type(error).__name__}: {error})") from None
-    skeleton = content.get("d_skel")
+    skeleton = variables.get("d_skel")
     if skeleton is None:
         raise _Unusable("holds no variable d_skel")
     if skeleton.dtype.kind not in "fiu" or skeleton.ndim not in (2, 3):

@@ -85,9 +85,8 @@ class ClipText(TextEncoder):
             with torch.inference_mode():
                 tokens = self.tokenizer(some).to(self.device)
                 self.model.encode_text(tokens)
-                at_end = states[0][
-                    torch.arange(len(some)), tokens.argmax(dim=-1)
-                ]  # the end token has the highest number
+                ends = tokens.argmax(dim=-1)  # the end of text has the highest number
+                at_end = states[0][torch.arange(len(some), device=ends.device), ends]
                 return torch.cat([states[0][:, :length], at_end[:, None]], dim=1).float().cpu().numpy()
 
         try:

@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -38,14 +39,12 @@ def refuse_broken() -> None:
     try:
         importlib.import_module("torchvision")
     except Exception as error:  # RuntimeError, ImportError or OSError, depending on how the two differ
-        import torch
-
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         raise UserError(
-            f"the installed torchvision cannot be loaded beside torch {torch.__version__} ({error}); the text encoders "
-            "cannot be imported next to it. Either remove it (pip uninstall torchvision; nothing here needs it) or "
-            "install the pair that belongs together: pip install 'zssar[clip]'."
+            f"the installed torchvision cannot be loaded beside torch {metadata.version('torch')} ({error}), and the "
+            "text encoders cannot be imported next to it. Either remove it, since nothing here needs it (pip uninstall "
+            "torchvision), or install the pair that belongs together (pip install 'zssar[clip]')."
         ) from None
 
 

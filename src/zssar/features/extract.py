@@ -16,7 +16,7 @@ from zssar import devices, provenance, storage
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
 from zssar.errors import UserError
-from zssar.features import profiles, weights
+from zssar.features import ensemble, profiles, weights
 from zssar.features import views as view_maker
 from zssar.features.clips import Clips, micro_batch
 from zssar.interfaces import Split
@@ -65,21 +65,43 @@ class Extractor:
                     progress.step(len(part))
 
 
+class Networks:
+    """One extractor or several with one interface (``features.ensemble``)."""
+
+    def __init__(self, members: Sequence[Extractor], fusion: str):
+        ensemble.check([member.card for member in members], fusion)
+        self.members, self.fusion = members, fusion
+        self.device, self.views = members[0].device, members[0].views
+
+    def blocks(self, data: Skeletons, rows: np.ndarray, progress: Progress | None = None):
+        """As ``Extractor.blocks``."""
+        found = [m.blocks(data, rows, None if i else progress) for i, m in enumerate(self.members)]
+        if len(found) == 1:
+            return found[0]
+        return ensemble.fuse(found, [m.card.stream for m in self.members], self.fusion)
+
+
 def extract(
-    skeletons: Path, split_name: str, weights_file: Path | None, views: Sequence[str], device: str, precision: str
-) -> tuple[Extractor | None, Skeletons, Split, dict[str, Any]]:
-    """Everything that the feature files need, checked: extractor (None without a network), data, split, attributes."""
+    skeletons: Path,
+    split_name: str,
+    weights_files: Sequence[Path | str],
+    views: Sequence[str],
+    device: str,
+    precision: str,
+    fusion: str = "mean",
+) -> tuple[Networks | None, Skeletons, Split, dict[str, Any]]:
+    """Everything that the feature files need, checked: networks (None without weights), data, split, attributes."""
     data = Skeletons(skeletons)
     meta = {"sample_id": data.sample_id, **data.meta}
     of_network = [view for view in views if view != view_maker.PROFILE]
-    if weights_file is None and of_network:
+    if not weights_files and of_network:
         raise UserError(
             f"the views {', '.join(of_network)} need a network: give --weights. "
             f"Without one (config: backbones.<name>.module: none) the only view is {view_maker.PROFILE}."
         )
-    loaded = None if weights_file is None else weights.load(weights_file, device)
-    if loaded is not None:
-        _check(loaded[1], data, split_name, weights_file)
+    loaded = [weights.load(path, device) for path in weights_files]
+    for (_, card), path in zip(loaded, weights_files):
+        _check(card, data, split_name, path)
     split = splits.resolve(data.attrs["dataset"], split_name, meta, len(data.class_names))
     attrs = {
         "dataset": data.attrs["dataset"],
@@ -93,15 +115,18 @@ def extract(
     }
     if view_maker.PROFILE in views:
         attrs["quantities"] = list(profiles.names())
-    if loaded is None:
+    if not loaded:
         return None, data, split, {**attrs, "backbone": "none", "stream": "joint"}
-    backbone, card = loaded
-    attrs |= _weights_attrs(card, split, weights_file)
+    notes = [_weights_attrs(card, split, path) for (_, card), path in zip(loaded, weights_files)]
+    attrs |= notes[0]
+    if len(notes) > 1:
+        attrs |= {key: "+".join(note[key] for note in notes) for key in ("stream", "weights")} | {"fusion": fusion}
     dtype = devices.autocast_dtype(device, precision)
-    return Extractor(backbone, card, split.seen, of_network, device, dtype), data, split, attrs
+    members = [Extractor(backbone, card, split.seen, of_network, device, dtype) for backbone, card in loaded]
+    return Networks(members, fusion), data, split, attrs
 
 
-def _weights_attrs(card: weights.Card, split: Split, path: Path) -> dict[str, Any]:
+def _weights_attrs(card: weights.Card, split: Split, path: Path | str) -> dict[str, Any]:
     """What a feature file says about the network. Raises UserError if it was trained on other classes than the seen."""
     strangers = sorted(set(split.seen) - set(card.seen))
     if strangers or (card.split == split.name and card.seen != list(split.seen)):
@@ -114,11 +139,12 @@ def _weights_attrs(card: weights.Card, split: Split, path: Path) -> dict[str, An
         "stream": card.stream,
         "weights": provenance.file_digest(path)[:16],
         "weights_split": card.split,
+        "weights_classes": card.training.get("weights_classes") or "seen",
         "frames": card.frames,
     }
 
 
-def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> None:
+def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path | str) -> None:
     for what, of_card, of_data in (
         ("data set", card.dataset, data.attrs["dataset"]),
         ("layout", card.layout, data.layout),
@@ -133,7 +159,7 @@ def _check(card: weights.Card, data: Skeletons, split_name: str, path: Path) -> 
 
 
 def write(
-    extractor: Extractor | None,
+    extractor: Networks | None,
     data: Skeletons,
     split: Split,
     attrs: dict[str, Any],
@@ -152,7 +178,7 @@ def write(
     return test_rows
 
 
-def _blocks(extractor: Extractor | None, data: Skeletons, rows: np.ndarray, profile: bool, progress: Progress):
+def _blocks(extractor: Networks | None, data: Skeletons, rows: np.ndarray, profile: bool, progress: Progress):
     """Yield dicts of views of consecutive clips: the network's, the measured profile, or both side by side."""
     if extractor is None or not extractor.views:
         for block, measured in profiles.blocks(data, rows):

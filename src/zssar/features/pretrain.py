@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from zssar import devices, plugins, provenance
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
 from zssar.errors import UserError
-from zssar.features import checkpoint, distributed, weights
+from zssar.features import checkpoint, distributed, published, weights
 from zssar.features.clips import Clips, stream_channels
 from zssar.features.recipe import Training
 from zssar.features.trainer import Trainer, heldout
@@ -57,17 +58,27 @@ def pretrain(request: Request, device: str, checkpoint_file: Path) -> Result:
     data = Skeletons(request.skeletons)
     split, rows = training_rows(data, request.split)
     of = layout(data.layout)
-    paper = plugins.load("backbones", request.module).paper_recipe
-    training = Training.of(request.training, paper)
+    plugin = plugins.load("backbones", request.module)
+    if plugin.streams is not None and request.stream not in plugin.streams:
+        raise UserError(
+            f"{request.module} cannot read the stream {request.stream}; it reads {', '.join(plugin.streams)}"
+        )
+    training = Training.of(request.training, plugin.paper_recipe)
     dtype = devices.autocast_dtype(device, request.precision)
     seed_everything(request.seed + 1000 * distributed.rank())  # dropout differs between processes
     bodies = data.joints.shape[1]
     card = _card(request, data, split, training, bodies)
     torch.manual_seed(request.seed)  # one start for all processes
     backbone = card.build()
+    given = _given_weights(backbone, training)
     labels = np.searchsorted(split.seen, data.label[rows])
     settings = checkpoint.settings_hash(
-        request.skeletons_hash, asdict(card), str(dtype), training.select, distributed.size(), _code(request.module)
+        request.skeletons_hash,
+        asdict(card),
+        given,
+        str(dtype),
+        distributed.size(),
+        _code(request.module),
     )
     trainer = Trainer(
         backbone,
@@ -93,6 +104,7 @@ def pretrain(request: Request, device: str, checkpoint_file: Path) -> Result:
         "train_clips": len(trainer.train_rows),
         "heldout_clips": 0 if trainer.held_rows is None else len(trainer.held_rows),
         "chosen_epoch": trainer.best.get("epoch", training.epochs),
+        "given_weights": given,
         "parameters": sum(p.numel() for p in backbone.parameters()),
         "last": history[-1] if history else None,
     }
@@ -110,6 +122,22 @@ def training_rows(data: Skeletons, name: str) -> tuple[Split, np.ndarray]:
         names = [data.class_names[c] for c in missing]
         raise UserError(f"split {name}: no training sample of the seen classes {names}; the network cannot learn them")
     return split, rows
+
+
+def _given_weights(backbone: Backbone, training: Training) -> dict[str, Any]:
+    """Load the user's checkpoint, if there is one; what goes into the record about it."""
+    if not training.weights:
+        return {}
+    path = Path(os.path.expandvars(training.weights)).expanduser()
+    with_head = published.load(backbone, path)
+    if not with_head and training.epochs == 0:
+        raise UserError(
+            f"{path}: its head has other classes than the split sees, so its logits mean nothing here; "
+            "train at least one epoch (config: backbones.<name>.training.epochs)"
+        )
+    if training.weights_classes == "all":
+        print("the given weights were trained on all classes: unseen classes are not unseen to them", file=sys.stderr)
+    return {"sha256": provenance.file_digest(path), "classes": training.weights_classes, "head": with_head}
 
 
 def _card(request: Request, data: Skeletons, split: Split, training: Training, bodies: int) -> weights.Card:

@@ -26,6 +26,8 @@ class Training:
     crop: smallest share of a clip in a training window; test_crop: the centred share in evaluation. rotation: largest
     angle per axis in radians; scale: largest relative change of size. normalise: applied to whole clips, see
     ``zssar.skeleton.transforms``.
+    weights: a published checkpoint to start from (``features.published``), or with ``epochs: 0`` to use as it is;
+    weights_classes: what it was trained on, ``seen`` or ``all`` classes of the split, which goes into every record.
     select: ``last`` epoch, or best on ``heldout``: a share of the training subjects that is then not trained on.
     checkpoint_seconds: time between checkpoints. compile: torch.compile.
     """
@@ -47,6 +49,8 @@ class Training:
     rotation: float = 0.3
     scale: float = 0.1
     normalise: tuple[str, ...] = ()
+    weights: str = ""
+    weights_classes: str = ""
     select: str = "last"
     heldout: float = 0.2
     checkpoint_seconds: float = 60.0
@@ -58,6 +62,7 @@ class Training:
             ("optimiser", ("adamw", "sgd")),
             ("schedule", ("cosine", "step")),
             ("select", ("last", "heldout")),
+            ("weights_classes", ("seen", "all") if self.weights else ("",)),
         ):
             if getattr(self, key) not in known:
                 raise unknown(key, getattr(self, key), known, "config: backbones.<name>.training")

@@ -27,24 +27,31 @@ def denoise(joints: np.ndarray, present: np.ndarray) -> list[int]:
         return tracks
     left, score = len(tracks), {}
     for m in tracks:
-        points = joints[m, present[m]]  # (t, V, C)
-        score[m] = motion(points)
+        axes = _by_axis(joints[m], present[m])
+        score[m] = _motion(axes)
         if left == 1:
             continue
-        low, high = points[:, :, :2].min(1), points[:, :, :2].max(1)
-        extent = high - low
-        good = extent[:, 0] <= SPREAD * extent[:, 1]
-        if len(good) - good.sum() >= NOISY_SHARE * len(good):
+        extent = axes[:2].max(1) - axes[:2].min(1)  # (2, t)
+        good = extent[0] <= SPREAD * extent[1]
+        kept = int(np.count_nonzero(good))
+        if len(good) - kept >= NOISY_SHARE * len(good):
             del score[m]
             left -= 1
-        elif not good.all():
-            score[m] = min(score[m], motion(points[good]))
+        elif kept < len(good):
+            score[m] = min(score[m], _motion(axes[:, :, good]))
     return sorted(score, key=lambda m: -score[m])
 
 
-def motion(points: np.ndarray) -> float:
-    """Sum over the axes of the variance of all joint positions in all frames: points (t, V, C)."""
-    return float(points.reshape(-1, points.shape[2]).var(0, dtype=np.float64).sum())
+def _by_axis(joints: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """(T, V, C) -> contiguous (C, V, t), the frames in which the body is there: numpy reduces that ten times faster."""
+    return np.ascontiguousarray((joints if present.all() else joints[present]).transpose(2, 1, 0))
+
+
+def _motion(axes: np.ndarray) -> float:
+    """Sum over the axes of the variance of all joint positions in all frames: (C, V, t)."""
+    flat = axes.reshape(len(axes), -1).astype(np.float64)
+    flat -= flat.mean(1, keepdims=True)
+    return float(np.einsum("ij,ij->", flat, flat)) / flat.shape[1]
 
 
 def actors(joints: np.ndarray, present: np.ndarray, order: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +70,9 @@ def actors(joints: np.ndarray, present: np.ndarray, order: list[int]) -> tuple[n
         for slot in (0, 1):
             span = spans[slot]
             if span is None or min(span[1], last) - max(span[0], first) <= 0:
-                slots[slot, frames] = joints[m, frames]
-                seen[slot, frames] = True
+                where = slice(first, last + 1) if len(frames) == last - first + 1 else frames
+                slots[slot, where] = joints[m, where]
+                seen[slot, where] = True
                 spans[slot] = (first, last) if span is None else (min(span[0], first), max(span[1], last))
                 break
     return slots, seen

@@ -64,7 +64,8 @@ def ctrgcn(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
     """
     joints, present = _two_actors(sequence)
     kept = present.any(0)
-    joints, present = joints[:, kept], present[:, kept]
+    if not kept.all():
+        joints, present = joints[:, kept], present[:, kept]
     _centre(joints, present, layout(sequence.layout))
     return _slots(sequence, joints, present, persons)
 
@@ -132,7 +133,24 @@ def pyskl(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
     return _slots(sequence, joints, present, persons)
 
 
-RECIPES = {f.__name__: f for f in (zssar, ctrgcn, shiftgcn, aimclr, pyskl)}
+def as_is(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
+    """For bodies that are people already and come in order of importance; otherwise as ``zssar``.
+
+    Packaged arrays, image poses and one's own recordings: nothing is taken for furniture, nothing reordered by motion.
+    The first body is the first actor; later ones that do not overlap it in time continue it, the next one is the
+    second actor. Cut, interpolated and centred as in ``zssar``.
+    """
+    tracks = [int(m) for m in np.flatnonzero(sequence.present.any(1))]
+    if not tracks:
+        raise NoBody("no body in any frame")
+    joints, present = actors(sequence.joints, sequence.present, tracks)
+    joints, present = _trim(joints, present)
+    _fill_gaps(joints, present)
+    _centre(joints, present, layout(sequence.layout))
+    return _slots(sequence, joints, present, persons)
+
+
+RECIPES = {f.__name__: f for f in (zssar, ctrgcn, shiftgcn, aimclr, pyskl, as_is)}
 
 
 def _two_actors(sequence: SkeletonSequence) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +163,7 @@ def _two_actors(sequence: SkeletonSequence) -> tuple[np.ndarray, np.ndarray]:
 def _trim(joints: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     frames = np.flatnonzero(present.any(0))
     inside = slice(frames[0], frames[-1] + 1)
-    return joints[:, inside].copy(), present[:, inside].copy()
+    return joints[:, inside], present[:, inside]
 
 
 def _fill_gaps(joints: np.ndarray, present: np.ndarray) -> None:
@@ -171,14 +189,16 @@ def _centre_point(person: np.ndarray, of: Layout) -> np.ndarray:
 
 
 def _centre(joints: np.ndarray, present: np.ndarray, of: Layout) -> None:
-    """Subtract in place the main actor's centre in its first frame from every present body; (M, T, V, C), (M, T)."""
+    """Subtract in place the main actor's centre in its first frame from all bodies: (M, T, V, C), (M, T)."""
     first = int(np.argmax(present[0]))
-    origin = _centre_point(joints[0, first : first + 1], of)[0]
+    origin = _centre_point(joints[0, first : first + 1], of)[0].copy()
     if of.dimensions == 2:
         origin = origin * np.array([1, 1, 0], np.float32)
-    joints -= origin
-    if not present.all():
-        joints[~present] = 0
+    for person, there in zip(joints, present):
+        if there.all():
+            person -= origin
+        elif there.any():
+            person[there] -= origin
 
 
 def _slots(sequence: SkeletonSequence, joints: np.ndarray, present: np.ndarray, persons: int) -> SkeletonSequence:

@@ -116,7 +116,7 @@ def record(joints: np.ndarray, camera: int, rng: np.random.Generator, **meta) ->
     """A recording of a performance that ``place`` put on the stage; ``meta`` goes into the SkeletonSequence."""
     seen, states = track(view(joints, camera, rng.uniform(2.8, 3.4)), rng)
     present = np.ones(seen.shape[:2], bool)
-    actors = _sequence(seen, present, camera, meta)
+    actors = _sequence(seen, present.copy(), camera, meta)  # the tracker breaks up its own copy
     bodies = _Bodies(seen, states, present, rng)
     bodies.break_up()
     bodies.add_phantoms()

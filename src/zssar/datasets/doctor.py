@@ -205,7 +205,7 @@ def needs(checkup: Checkup) -> dict[str, float]:
     return {
         "skeleton file": whole,
         "disk while preprocessing": 2 * whole,
-        "memory per process of preprocessing": 3e8 + 2 * one * min(PART, len(checkup.listing.units)),
+        "memory per process of preprocessing": 3e8 + 2 * one * min(PART[1], len(checkup.listing.units)),
         "memory of pretraining": 1e9 + 2 * whole,
     }
 

@@ -1,6 +1,8 @@
 """Joints of one layout from those of another: what is taken over, what is a stand-in, and how far off that is."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def test_what_is_said_about_a_map():
     assert "spine_base on left_hip + right_hip" in words
     assert "head on left_ear + right_ear" in words
     assert "mediapipe33 to kinect25: 16 of 25 joints taken over" in words
-    assert str(joint_map("openpose18", "coco17")).endswith("17 of 17 joints taken over")
+    assert str(joint_map("openpose18", "coco17")).endswith("17 of 17 joints taken over; stand-ins: none")
     assert "spine_mid" in joint_map("kinect20", "kinect25").stand_ins  # Kinect v1's lies elsewhere
     assert "spine_mid" not in joint_map("kinect20", "utd20").stand_ins
 
@@ -81,3 +83,11 @@ def test_own_recordings_are_read_as_another_layout(tmp_path, source):
         np.testing.assert_array_equal(convert(a, target).joints, b.joints)
     with pytest.raises(UserError, match="dimensions"):
         read(tmp_path, layout=source, convert_to="kinect20" if flat else "coco17", **more)
+
+
+def test_the_documentation_lists_what_the_maps_do():
+    page = (Path(__file__).resolve().parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+) \|$", page, re.MULTILINE)
+    assert {a for a, _, _ in rows} >= set(SOURCES)
+    for source, target, told in rows:
+        assert joint_map(source, target).told() == told

@@ -56,11 +56,19 @@ class JointMap:
     weights: np.ndarray
     stand_ins: dict[str, tuple[str, ...]]
 
+    def told(self) -> str:
+        """The stand-ins in words; ``hand on wrist`` stands for both sides."""
+        placed = []
+        for joint, on in self.stand_ins.items():
+            words = f"{joint} on {' + '.join(on)}"
+            if not joint.startswith("right_"):  # as on the left
+                placed.append(words.replace("left_", "") if joint.startswith("left_") else words)
+        return ", ".join(placed) or "none"
+
     def __str__(self) -> str:
         taken = len(self.target) - len(self.stand_ins)
         words = f"{self.source.name} to {self.target.name}: {taken} of {len(self.target)} joints taken over"
-        placed = ", ".join(f"{joint} on {' + '.join(on)}" for joint, on in self.stand_ins.items())
-        return words + (f"; stand-ins: {placed}" if placed else "")
+        return f"{words}; stand-ins: {self.told()}"
 
 
 @cache

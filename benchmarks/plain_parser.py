@@ -2,8 +2,8 @@
 
 Chain of CTR-GCN's kind: read lines, split and convert the used tokens of a joint line; one record per body id, which
 grows by a frame at a time (`np.vstack`, as there); denoise; two actors; translation frame by frame. `grow="list"` is
-the same with lists, which those scripts could have used. Not copied code: the steps, rules and constants are those listed
-in docs/data.md; one error is not rebuilt (frames of a body that returns keep their times).
+the same with lists, which those scripts could have used. Not copied code: the steps, rules and constants are those
+listed in docs/data.md; one error is not rebuilt (frames of a body that returns keep their times).
 """
 
 from __future__ import annotations

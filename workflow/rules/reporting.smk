@@ -19,17 +19,7 @@ rule make_table:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: json.dumps(
-            {
-                "title": config["tables"][w.table]["title"],
-                "order": list(config["methods"]),
-                "simulated": (
-                    [config["tables"][w.table]["dataset"]]
-                    if is_simulated(w.table)
-                    else []
-                ),
-            }
-        ),
+        options=lambda w: options_of_table(w.table),
         code=digest("commands.make_table"),
     shell:
         "zssar make_table --runs {input.runs} --table {wildcards.table} --params {params.options:q}"
@@ -38,19 +28,84 @@ rule make_table:
 
 rule make_figure:
     input:
-        lambda w: run_of_table(w.table, w.split, w.method, "metrics.json"),
+        unpack(files_of_figure),
     output:
         png=report(
-            "results/figures/{table}/confusion.{split}.{method}.png",
-            caption="../report/confusion.rst",
-            category="Confusion of unseen classes",
-            labels={"split": "{split}", "method": "{method}"},
+            "results/figures/{table}/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{table}",
+            labels={"figure": "{figure}"},
         ),
-        pdf="results/figures/{table}/confusion.{split}.{method}.pdf",
+        pdf="results/figures/{table}/{figure}.pdf",
+        svg="results/figures/{table}/{figure}.svg",
     log:
-        "logs/make_figure/{table}/confusion.{split}.{method}.log",
+        "logs/make_figure/{table}/{figure}.log",
     benchmark:
-        "logs/make_figure/{table}/confusion.{split}.{method}.tsv"
+        "logs/make_figure/{table}/{figure}.tsv"
+    wildcard_constraints:
+        figure=rf"({'|'.join(FIGURE_FILES)})(\..+)?",
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=10,
+    params:
+        kind=lambda w: figure_of_name(w.figure)[0],
+        files=lambda w, input: " ".join(
+            f"--{name} {' '.join(files)}" for name, files in files_of_figure(w).items()
+        ),
+        options=options_of_figure,
+        code=digest("commands.make_figure"),
+    shell:
+        "zssar make_figure --kind {params.kind} {params.files} --params {params.options:q}"
+        " --output {output.png} {output.pdf} {output.svg} > {log} 2>&1"
+
+
+rule compare_methods:
+    input:
+        runs="results/{table}.runs.csv",
+        predictions=lambda w: [
+            run_of_cell(c, "predictions.csv") for c in cells_of_table(w.table)
+        ],
+    output:
+        csv="results/{table}.comparison.csv",
+        markdown="results/{table}.comparison.md",
+        json="results/{table}.comparison.json",
+    log:
+        "logs/compare_methods/{table}.log",
+    benchmark:
+        "logs/compare_methods/{table}.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=30,
+    params:
+        reference=lambda w: (
+            f"--reference {config['tables'][w.table]['reference']}"
+            if "reference" in config["tables"][w.table]
+            else ""
+        ),
+        simulated=lambda w: " ".join(["--simulated", *simulated_of_table(w.table)]),
+        code=digest("commands.compare_methods"),
+    shell:
+        "zssar compare_methods --runs {input.runs} --predictions {input.predictions} {params.reference}"
+        " {params.simulated} --csv {output.csv} --markdown {output.markdown} --json {output.json} > {log} 2>&1"
+
+
+rule compare_validation:
+    input:
+        "results/{table}.runs.csv",
+    output:
+        csv="results/{table}.validation.csv",
+        markdown="results/{table}.validation.md",
+    log:
+        "logs/compare_validation/{table}.log",
+    benchmark:
+        "logs/compare_validation/{table}.tsv"
     localrule: True
     threads: 1
     resources:
@@ -58,7 +113,8 @@ rule make_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: json.dumps({"simulated": is_simulated(w.table)}),
-        code=digest("commands.make_figure"),
+        simulated=lambda w: " ".join(["--simulated", *simulated_of_table(w.table)]),
+        code=digest("commands.compare_validation"),
     shell:
-        "zssar make_figure --kind confusion --metrics {input} --params {params.options:q} --output {output.png} {output.pdf} > {log} 2>&1"
+        "zssar compare_validation --runs {input} {params.simulated} --csv {output.csv} --markdown {output.markdown}"
+        " > {log} 2>&1"

@@ -96,7 +96,7 @@ def _evaluate_seed(trial: Trial, validations: Sequence[Trial], seed: int, scale:
 
 
 def _add_validation(outcome: Outcome, trial: Trial, validations: Sequence[Trial]) -> None:
-    """The accuracy on pseudo-unseen classes at the epoch of a ZSL outcome, mean over splits, beside its test accuracy."""
+    """The accuracy on pseudo-unseen classes at the epoch of a ZSL outcome, mean over validation splits."""
     at = [v.zsl_top1(outcome.seed, match_epoch(v, trial, outcome.seed, outcome.epoch)) for v in validations]
     outcome.values["validation_top1"] = float(np.mean(at))
     outcome.counts["validation_top1"] = int(sum((~v.seen_sample).sum() for v in validations))

@@ -88,10 +88,10 @@ def to_markdown(result: pd.DataFrame, runs: pd.DataFrame, simulated: Sequence[st
     parts += [
         f"Mean over splits: rank correlation {_n(mean, '+.2f')}, regret {_n(splits['regret'].mean())} points.",
         "",
-        "Percent, ZSL top-1, seeds averaged, at the epoch of the main number; validation: pseudo-unseen classes cut from "
-        "the seen ones. Rank correlation: Spearman; – with fewer than three values or without variation. Regret: test "
-        "accuracy of the best method minus that of the method with the best validation accuracy. Validation and test "
-        "have different classes and, often, different numbers of classes, so their gap is no error of its own.",
+        "Percent, ZSL top-1, seeds averaged, at the epoch of the main number; validation: pseudo-unseen classes cut "
+        "from the seen ones. Rank correlation: Spearman; – with fewer than three values or without variation. Regret: "
+        "test accuracy of the best method minus that of the method with the best validation accuracy. Validation and "
+        "test have different classes and, often, different numbers of classes, so their gap is no error of its own.",
     ]
     return "\n".join(parts).rstrip() + "\n"
 

@@ -18,7 +18,7 @@ from zssar.storage import read_json
 
 @dataclass(frozen=True)
 class Kind:
-    """draw: takes what ``source`` files hold, and options; several sources: their paths. least, most: how many files."""
+    """draw: takes what the ``source`` files hold (several: their paths), and options. least, most: how many."""
 
     draw: Callable[..., Figure]
     source: str | tuple[str, ...]

@@ -22,8 +22,8 @@ class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
     printed. ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
     "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or encoder -> its name
-    there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data sets to be called simulated besides
-    ``sim``."""
+    there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data sets to be called
+    simulated besides ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -110,8 +110,8 @@ def build(runs: pd.DataFrame, name: str, params: TableParams) -> Table:
     """The table of sorted runs (see ``runs.read_runs``)."""
     if (params.setting == "transductive") != bool((runs["setting"] == "transductive").any()):
         raise UserError(
-            f"table {name}: transductive answers have a table of their own (parameter setting: transductive), and such a "
-            "table holds nothing else"
+            f"table {name}: transductive answers have a table of their own (parameter setting: transductive), and such "
+            "a table holds nothing else"
         )
     runs = runs.assign(group=runs["dataset"] + "/" + [column_group(s, params.groups) for s in runs["split"]])
     varying = [f for f in FACTORS if runs[f].nunique() > 1]
@@ -175,10 +175,10 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         "It is an upper bound and no result.",
     ]
     if "transductive ZSL top-1" in heads:
-        notes = notes[:1] + [
-            "Transductive: answers adapted to all unlabelled test samples, which are known to be of unseen classes: class "
-            "prototypes from the method's own answers, mixed with its scores by a weight chosen on validation splits. "
-            "Another task than the inductive one of all other tables; not to be compared with them."
+        notes[1:] = [
+            "Transductive: answers adapted to all unlabelled test samples, which are known to be of unseen classes: "
+            "class prototypes from the method's own answers, mixed with its scores by a weight chosen on validation "
+            "splits. Another task than the inductive one of all other tables; not to be compared with them."
         ]
     if "samples per second" in heads:
         notes.append(

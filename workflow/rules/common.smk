@@ -23,8 +23,6 @@ GPU = int(
     or (config["device"] == "auto" and zssar_config.has_gpu())
 )
 PROTOCOL = config["protocol"]
-# What -R names: the one order by which describe_classes asks a language model again for answers it has (text/llm.py).
-os.environ["ZSSAR_ASK_AGAIN"] = " ".join(map(str, workflow.dag_settings.forcerun))
 # Backbones that are folders of precomputed features, and networks of ours, as regular expressions (or one for nothing).
 IMPORTED, NETWORKS = (
     "|".join(

@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frozen", type=Path, required=True, help="folder of the data set's committed answers")
     parser.add_argument("--output", type=Path, required=True, help="description file to write, .jsonl")
     parser.add_argument("--only", nargs="+", default=[], help='ask again about these classes only: "kick,wave"')
-    parser.add_argument(
-        "--again", action="store_true", help="ask again about all classes; also: snakemake -R describe_classes"
-    )
+    parser.add_argument("--again", action="store_true", help="ask about all classes again, as snakemake -R does")
     parser.add_argument("--dry-run", action="store_true", help="say what asking would take, ask nothing, write nothing")
 
 

@@ -38,7 +38,8 @@ def describe(
     """One line per class in class order; None after a dry run.
 
     frozen: the folder of the data set's committed answers. output: where the caller will write the lines; a language
-    model's answers are kept beside it while they arrive. only, again: ask a language model about these, all classes again.
+    model's answers are kept beside it while they arrive. only, again: ask a language model about these or all classes
+    again.
     Raises UserError if answers are missing, with what to do.
     """
     if not kind.asks:

@@ -1,9 +1,9 @@
 """Descriptions from a language model: what to ask, keeping answers as they come, naming failures, counting costs.
 
-Three files, so that no answer is paid for twice. ``<kind>.jsonl`` is the description file; ``<kind>.answers.part`` holds
-answers while they arrive (journal.py); ``<kind>.answers.kept`` is a copy of the description file that Snakemake does not
-know of and so cannot delete: whatever makes it run the rule again (a price added to the source, an upgrade), the answers
-are taken from the copy. Only ``--only``, ``--again`` and ``snakemake -R`` ask again for what is there.
+Three files, so that no answer is paid for twice. ``<kind>.jsonl`` is the description file; ``<kind>.answers.part``
+holds answers while they arrive (journal.py); ``<kind>.answers.kept`` is a copy of the description file that Snakemake
+does not know of and so cannot delete: whatever makes it run the rule again (a price added to the source, an upgrade),
+the answers are taken from the copy. Only ``--only``, ``--again`` and ``snakemake -R`` ask again for what is there.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def finish(output: Path, lines: Sequence[Answered]) -> None:
     waiting = sum(entry.answer not in answers.get(entry.name, []) for entry in latest.values())
     if waiting:
         print(
-            f"{waiting} newer answers of an interrupted repetition wait in {journal_path(output)}; --again (or snakemake "
-            "-R describe_classes) asks for the rest and uses them, deleting that file drops them.",
+            f"{waiting} newer answers of an interrupted repetition wait in {journal_path(output)}; --again (or "
+            "snakemake -R describe_classes) asks for the rest and uses them, deleting that file drops them.",
             file=sys.stderr,
         )
     else:
@@ -248,8 +248,8 @@ def _report_stale(kind: Kind, request: str, used: Sequence[Answered], output: Pa
     ):
         if count:
             print(
-                f"warning: {output}: {count} answers were given {what}. They stay as they are. Give a new draw a source "
-                "of its own, or ask again: --only for some classes, snakemake -R describe_classes for all.",
+                f"warning: {output}: {count} answers were given {what}. They stay as they are. Give a new draw a "
+                "source of its own, or ask again: --only for some classes, snakemake -R describe_classes for all.",
                 file=sys.stderr,
             )
 

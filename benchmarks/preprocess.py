@@ -31,8 +31,8 @@ def ours(job: convert.Job, root: Path, output: Path, workers: int = 1) -> None:
     """What the command does, without its report."""
     listing = convert.list_units(job.dataset(), root)
     work = output.with_name(f"{output.name}.parts")
-    _, parts = convert.convert(job, listing, work, workers, lambda n: None)
-    storage.write_skeletons(output, convert.join(parts), {"dataset": "b", "layout": "kinect25", "class_names": []})
+    convert.convert(job, listing, work, workers, lambda n: None)
+    storage.write_skeletons(output, convert.join(job, work), {"dataset": "b", "layout": "kinect25", "class_names": []})
     for path in work.iterdir():
         path.unlink()
     work.rmdir()

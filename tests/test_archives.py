@@ -104,14 +104,14 @@ def test_what_is_no_archive(tmp_path, contents):
 
 
 def test_forked_workers_read_the_same_archive(tmp_path, contents, monkeypatch):
-    monkeypatch.setattr(convert, "PART", 1)
+    monkeypatch.setattr(convert, "PART", (1, 1))
     path = pack(tmp_path / "a.zip", contents)
     job = convert.Job("ntu", {}, "zssar", 2)
     listing = convert.list_units(job.dataset(), path)
-    tally, parts = convert.convert(job, listing, tmp_path / "work", 2, lambda n: None)
+    tally = convert.convert(job, listing, tmp_path / "work", 2, lambda n: None)
     assert [s[0] for s in tally.samples] == [name[:20] for name in NAMES]
     assert not tally.problems
-    assert len(parts) == 6
+    assert len(list(convert.join(job, tmp_path / "work"))) == 6
 
 
 def test_utd_mhad_from_its_zip(tmp_path):

@@ -113,7 +113,7 @@ def equal(a, b):
 
 def test_workers_and_parts_do_not_change_the_result(raw, monkeypatch):
     one, first = run(raw)
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     two, second = run(raw, "two", "--workers", "2")
     assert equal(one, two)
     assert first["input_digest"] == second["input_digest"]
@@ -121,15 +121,15 @@ def test_workers_and_parts_do_not_change_the_result(raw, monkeypatch):
 
 def test_a_killed_run_resumes_with_what_was_done(raw, monkeypatch, capsys):
     whole, _ = run(raw)
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     real = convert.convert_part
     calls = []
 
-    def dies(job, units, work, index, step=None):
+    def dies(job, units, work, index, *more):
         if index == 2:
             raise KeyboardInterrupt
         calls.append(index)
-        return real(job, units, work, index, step)
+        return real(job, units, work, index, *more)
 
     monkeypatch.setattr(convert, "convert_part", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -143,7 +143,7 @@ def test_a_killed_run_resumes_with_what_was_done(raw, monkeypatch, capsys):
 
 
 def test_changed_input_starts_anew(raw, monkeypatch):
-    monkeypatch.setattr(convert, "PART", 5)
+    monkeypatch.setattr(convert, "PART", (5, 5))
     real = convert.convert_part
     monkeypatch.setattr(convert, "convert_part", lambda *a: None if a[3] == 4 else real(*a))
     with pytest.raises(FileNotFoundError):

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = "results/table1.csv"
 FIGURE = "results/figures/table1/confusion.random_8_0_0.devise.png"
-METHODS = ["devise", "eszsl", "global", "dvta", "purls", "profile", "profile_regressed", "profile_both"]
+METHODS = ["devise", "eszsl", "global", "dvta", "purls", "profile"]
 
 
 def checkout(folder: Path) -> Path:

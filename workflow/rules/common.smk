@@ -79,16 +79,23 @@ def texts_of_method(wildcards):
 
 
 def validation_runs(wildcards, file):
-    """That file of the same method on every validation split."""
+    """That file of the same method on every validation split; labels belong to the features, not to a run."""
     w = wildcards
-    base = f"results/{{place}}/{w.dataset}/{w.split}-val{{k}}/{w.backbone}-{w.stream}"
-    place, tail = (
-        ("features", "")
-        if file == "test_labels.csv"
-        else ("runs", f"/{w.source}/{w.encoder}/{w.method}")
-    )
+    labels = file == "test_labels.csv"
+    place = "features" if labels else "runs"
+    tail = [] if labels else [w.source, w.encoder, w.method]
     return [
-        f"{base}{tail}/{file}".format(place=place, k=k)
+        "/".join(
+            [
+                "results",
+                place,
+                w.dataset,
+                f"{w.split}-val{k}",
+                f"{w.backbone}-{w.stream}",
+                *tail,
+                file,
+            ]
+        )
         for k in range(PROTOCOL["validation"])
     ]
 

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--params", default="{}", help="JSON with further parameters of the reader")
     add("--workers", type=int, default=1, help="processes")
     add("--allow-missing-classes", action="store_true", help="go on when a class of the list has no recording")
+    add("--drop-duplicates", action="store_true", help="of recordings with equal content keep the first")
     add("--output", required=True, type=Path, help="skeleton file to write (.h5)")
     add("--report", required=True, type=Path, help="report to write (.json)")
 
@@ -36,19 +37,24 @@ def run(args: argparse.Namespace) -> None:
     listing = convert.list_units(dataset, args.root)
     work = args.output.with_name(f"{args.output.name}.parts")
     progress = Progress(f"preprocess {args.dataset}", len(listing.units), "files")
-    tally, parts = convert.convert(job, listing, work, args.workers, progress.step)
+    tally = convert.convert(job, listing, work, args.workers, progress.step)
     problems = [*listing.problems, *tally.problems]
     for problem in problems[:SHOWN]:
         print(problem, file=sys.stderr)
     if len(problems) > SHOWN:
         print(f"... and {len(problems) - SHOWN} more problems; the report lists all", file=sys.stderr)
     report.check_usable(tally, listing, args.root)
+    copies = set(tally.copies()) if args.drop_duplicates else set()
+    tally = tally.without(copies)
     names = list(dataset.class_names)
     found = {"dataset": args.dataset, "reader": args.reader, "recipe": args.recipe, "root": str(args.root)}
     found |= report.make_report(tally, listing, names)
+    if args.drop_duplicates:
+        found["files"]["copies_dropped"] = len(copies)
     if not args.allow_missing_classes:
         report.check_classes(found)
-    storage.write_skeletons(args.output, convert.join(parts), _attributes(args, job, names, tally))
+    kept = (sequence for sequence in convert.join(job, work) if sequence.sample_id not in copies)
+    storage.write_skeletons(args.output, kept, _attributes(args, job, names, tally))
     storage.write_json(args.report, found)
     shutil.rmtree(work)
     print(report.summary(found), file=sys.stderr)

@@ -1,7 +1,7 @@
 """Raw recordings through a recipe into one skeleton file, part by part: several processes, bounded memory, resumable.
 
-The recordings are cut into parts of PART files. A process reads one part, writes it as a skeleton file of its own into
-``<output>.parts/`` and, last, a small JSON that says the part is complete. In the end the parts are joined in order. A
+The recordings are cut into parts. A process reads one part, writes its arrays (.npy) into ``<output>.parts/`` and,
+last, a small JSON that says the part is complete. In the end the parts are joined in order. A
 killed run leaves its complete parts behind and the next one uses them, provided that nothing that matters has changed:
 ``plan.json`` holds a digest of reader, parameters, recipe, code, and of name, size and time of every file.
 """
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from zssar.interfaces import Problem, SkeletonSequence
 from zssar.provenance import code_digest
 from zssar.skeleton import recipes
 
-PART = 1000  # recordings; about 30 MB of NTU skeletons
+PART = (100, 1000)  # least and most recordings; 1000 are about 50 MB of NTU skeletons
+PARTS = 16  # wished for, so that several processes have something to do
 COLUMNS = (*storage.META, "frames", "bodies")
 
 Step = Callable[[int], None]
@@ -91,6 +91,19 @@ class Tally:
         self.problems += other.problems
         self.bad += other.bad
 
+    def copies(self) -> list[str]:
+        """The samples whose raw joints equal those of an earlier one bit for bit."""
+        first: dict[str, str] = {}
+        for sample, digest in self.samples:
+            first.setdefault(digest, sample)
+        return [sample for sample, digest in self.samples if first[digest] != sample]
+
+    def without(self, samples: Iterable[str]) -> Tally:
+        """A tally that does not count these samples."""
+        left = set(samples)
+        kept = [i for i, (sample, _) in enumerate(self.samples) if sample not in left]
+        return Tally([self.samples[i] for i in kept], [self.numbers[i] for i in kept], self.problems, self.bad)
+
     def column(self, name: str) -> np.ndarray:
         """One of COLUMNS, (n,)."""
         return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)
@@ -105,12 +118,13 @@ def list_units(dataset: Any, root: Path) -> Listing:
     return dataset.list_files(root) if hasattr(dataset, "list_files") else Listing([str(root)])
 
 
-def convert(job: Job, listing: Listing, work: Path, workers: int, step: Step) -> tuple[Tally, list[Path]]:
-    """Process all units into parts below ``work``; returns the tally and the part files in order.
+def convert(job: Job, listing: Listing, work: Path, workers: int, step: Step) -> Tally:
+    """Process all units into parts below ``work``; ``join`` then yields the sequences.
 
     ``step(count)`` is called as units get done. Parts of an earlier run with the same plan are kept.
     """
-    parts = [listing.units[i : i + PART] for i in range(0, len(listing.units), PART)]
+    size = part_size(len(listing.units))
+    parts = [listing.units[i : i + size] for i in range(0, len(listing.units), size)]
     _prepare(work, _plan(job, listing))
     todo = [i for i in range(len(parts)) if not _done(work, i).is_file()]
     kept = len(listing.units) - sum(len(parts[i]) for i in todo)
@@ -120,33 +134,47 @@ def convert(job: Job, listing: Listing, work: Path, workers: int, step: Step) ->
     if workers > 1 and len(todo) > 1:
         _run_pool(job, parts, todo, work, min(workers, len(todo)), step)
     else:
+        reader = job.dataset()
         for index in todo:
-            convert_part(job, parts[index], work, index, step)
+            convert_part(job, parts[index], work, index, step, reader)
     total = Tally()
     for index in range(len(parts)):
         total.add(Tally.from_json(storage.read_json(_done(work, index))))
-    return total, [path for path in (_part(work, i) for i in range(len(parts))) if path.is_file()]
+    return total
 
 
-def convert_part(job: Job, units: Sequence[str], work: Path, index: int, step: Step | None = None) -> int:
+def part_size(units: int) -> int:
+    """How many units a part has: it depends on their number alone, so that other workers can resume."""
+    return min(PART[1], max(PART[0], units // PARTS + 1))
+
+
+def convert_part(
+    job: Job, units: Sequence[str], work: Path, index: int, step: Step | None = None, reader: Any = None
+) -> int:
     """Read one part and write it; returns the number of units."""
-    tally, dataset, path = Tally(), job.dataset(), _part(work, index)
-    found = _apply(job, _results(dataset, units, step), tally)
-    first = next(found, None)
-    path.unlink(missing_ok=True)
-    if first is not None:
-        attrs = {"dataset": "part", "layout": dataset.layout, "class_names": list(dataset.class_names)}
-        storage.write_skeletons(path, chain([first], found), attrs)
+    tally = Tally()
+    found = list(_apply(job, _results(reader or job.dataset(), units, step), tally))
+    if found:
+        _save(_array(work, index, "joints"), np.concatenate([s.joints.swapaxes(0, 1) for s in found]))
+        _save(_array(work, index, "present"), np.concatenate([s.present.T for s in found]))
     storage.write_json(_done(work, index), tally.as_json())
     return len(units)
 
 
-def join(parts: Sequence[Path]) -> Iterator[SkeletonSequence]:
-    """The sequences of all parts, one part in memory at a time."""
-    for path in parts:
-        part = storage.Skeletons(path)
-        for i in range(len(part)):
-            yield part.sequence(i)
+def join(job: Job, work: Path) -> Iterator[SkeletonSequence]:
+    """The sequences of all parts below ``work``, in order; arrays stay on disk until they are used."""
+    layout = job.dataset().layout
+    for path in sorted(work.glob("[0-9]*.json")):
+        tally = Tally.from_json(storage.read_json(path))
+        if not tally.samples:
+            continue
+        joints, present = (np.load(_array(work, int(path.stem), name), mmap_mode="r") for name in ("joints", "present"))
+        end = 0
+        for (sample_id, _), numbers in zip(tally.samples, tally.numbers):
+            row = dict(zip(COLUMNS, numbers))
+            start, end = end, end + row["frames"]
+            meta = {name: row[name] for name in storage.META}
+            yield SkeletonSequence(sample_id, joints[start:end].swapaxes(0, 1), present[start:end].T, layout, **meta)
 
 
 def _results(dataset: Any, units: Sequence[str], step: Step | None) -> Iterator[tuple[str, list]]:
@@ -185,8 +213,13 @@ def _apply(job: Job, results: Iterable[tuple[str, list]], tally: Tally) -> Itera
         tally.bad += not usable
 
 
-def _part(work: Path, index: int) -> Path:
-    return work / f"{index:05d}.h5"
+def _array(work: Path, index: int, name: str) -> Path:
+    return work / f"{index:05d}.{name}.npy"
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with storage.whole(path) as draft, draft.open("wb") as file:
+        np.save(file, array)
 
 
 def _done(work: Path, index: int) -> Path:
@@ -194,7 +227,7 @@ def _done(work: Path, index: int) -> Path:
 
 
 def _plan(job: Job, listing: Listing) -> str:
-    digest = hashlib.sha256(repr((job, PART, job.code())).encode())
+    digest = hashlib.sha256(repr((job, PART, PARTS, job.code())).encode())
     for unit in listing.units:
         stat = os.stat(unit.split(SEPARATOR)[0])
         digest.update(f"{unit}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())

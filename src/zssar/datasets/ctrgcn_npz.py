@@ -74,6 +74,11 @@ class CTRGCN(SkeletonDataset):
         order = ntu_names.ctrgcn_order(labels) if self.names == "recover" else None
         return order[2] if order is not None else [f"{part}_{i:06d}" for i in range(len(labels))]
 
+    def facts(self, unit: str) -> dict[str, int]:
+        """What is known without reading the row."""
+        _, part, _, label, name = unit.rsplit("::", 4)
+        return {"label": int(label), "setup": PARTS[part], **ntu_numbers(name)}
+
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One row: its sequence, preceded by a Problem if bodies with NaN were left out; or a Problem alone."""
         path, part, row, label, name = unit.rsplit("::", 4)

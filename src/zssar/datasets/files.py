@@ -16,8 +16,6 @@ from zssar.errors import UserError, unknown
 from zssar.interfaces import Problem, SkeletonSequence
 
 CLASS_NAMES = Path(__file__).with_name("class_names")
-# Data sets whose class list is the beginning of another one: name -> (list, number of classes).
-PREFIXES = {"ntu60": ("ntu120", 60)}
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,11 @@ def class_names(name: str | Path) -> list[str]:
 
     Raises UserError for an unknown data set, a missing file, an index out of order or a name that occurs twice.
     """
-    if str(name) in PREFIXES:
-        full, count = PREFIXES[str(name)]
-        return class_names(full)[:count]
     path = CLASS_NAMES / f"{name}.csv"
     if not path.is_file():
         path = Path(name)
         if path.suffix != ".csv":
-            raise unknown("class list", str(name), [p.stem for p in CLASS_NAMES.glob("*.csv")] + list(PREFIXES))
+            raise unknown("class list", str(name), [p.stem for p in CLASS_NAMES.glob("*.csv")])
     return _read_class_csv(path)
 
 

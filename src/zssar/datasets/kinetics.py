@@ -104,6 +104,11 @@ class Kinetics(SkeletonDataset):
             raise ValueError("no label file, and no label in the clip")
         return self._classes.find(match[1].decode("utf-8", "replace")), UNKNOWN
 
+    def facts(self, unit: str) -> dict[str, int]:
+        """What is known without reading the clip."""
+        _, label, setup = unit.rsplit("::", 2)
+        return {"label": int(label), "setup": int(setup)}
+
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One clip, preceded by a Problem if people with NaN were left out; or a Problem alone."""
         place, label, setup = unit.rsplit("::", 2)

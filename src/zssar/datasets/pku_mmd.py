@@ -126,6 +126,11 @@ class PKUMMD(SkeletonDataset):
         label = self._classes.index(action - 1, f"label {action}")
         return label, start - self.first_frame, end + 1 - self.first_frame
 
+    def facts(self, unit: str) -> dict[str, int]:
+        """What is known without reading the video."""
+        clip = Clip.of(unit)
+        return {"label": clip.label, "setup": clip.setup, **_numbers(archives.name_of(clip.video))}
+
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One clip, preceded by a Problem if bodies with NaN were left out; or a Problem alone, with its line."""
         clip = Clip.of(unit)
@@ -143,18 +148,14 @@ class PKUMMD(SkeletonDataset):
                 Problem(clip.video, f"no body in frames {clip.start} to {clip.stop - 1} (label row {clip.line})")
             ]
         name = archives.name_of(clip.video)
-        match = NAME.fullmatch(name)
-        sequence = SkeletonSequence(
-            f"{name}_{clip.line:03d}",
-            joints,
-            present,
-            self.layout,
-            clip.label,
-            subject=int(match[2]) if match[2] else UNKNOWN,
-            camera="LMR".index(match[3]) + 1,
-            setup=clip.setup,
-        )
+        ident = f"{name}_{clip.line:03d}"
+        sequence = SkeletonSequence(ident, joints, present, self.layout, clip.label, setup=clip.setup, **_numbers(name))
         return [*problems, sequence]
+
+
+def _numbers(name: str) -> dict[str, int]:
+    match = NAME.fullmatch(name)
+    return {"subject": int(match[2]) if match[2] else UNKNOWN, "camera": "LMR".index(match[3]) + 1}
 
 
 def _cut(joints: np.ndarray, broken_lines: dict[int, str], clip: Clip) -> np.ndarray:

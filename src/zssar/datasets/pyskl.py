@@ -90,6 +90,11 @@ class Pyskl(SkeletonDataset):
             found |= dict.fromkeys(map(str, lists[key]), part)
         return found
 
+    def facts(self, unit: str) -> dict[str, int]:
+        """What is known without looking at the poses."""
+        _, _, label, setup, name = unit.rsplit("::", 4)
+        return {"label": int(label), "setup": int(setup), **ntu_numbers(name)}
+
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One annotation, preceded by a Problem if bodies with NaN were left out; or a Problem alone."""
         path, row, label, setup, name = unit.rsplit("::", 4)

@@ -74,6 +74,8 @@ def summary(report: dict[str, Any]) -> str:
     """The report in one line."""
     files, frames = report["files"], report["frames"]
     skipped = "".join(f"; {count} {reason}" for reason, count in files["skipped"].items())
+    if files.get("copies_dropped"):
+        skipped += f"; {files['copies_dropped']} copies of others dropped"
     same = (
         f"; {len(report['same_content'])} groups of recordings with the same content" if report["same_content"] else ""
     )

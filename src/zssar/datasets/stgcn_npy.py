@@ -72,6 +72,11 @@ class STGCN(SkeletonDataset):
                     units.append(f"{path}::{i}::{label}::{PARTS.get(part, -1)}::{z_up}::{stem}")
         return Listing(units, problems, {OTHER_CLASSES: skipped} if skipped else {})
 
+    def facts(self, unit: str) -> dict[str, int]:
+        """What is known without reading the row."""
+        _, _, label, setup, _, name = unit.rsplit("::", 5)
+        return {"label": int(label), "setup": int(setup), **ntu_numbers(name)}
+
     def read(self, unit: str) -> list[SkeletonSequence | Problem]:
         """One row: its sequence, preceded by a Problem if bodies with NaN were left out; or a Problem alone."""
         path, row, label, setup, z_up, name = unit.rsplit("::", 5)

@@ -17,6 +17,7 @@ from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
 NO_NETWORK = "none"  # the module of a backbone that is none: views measured on the skeletons only
+FOUR_STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 
 
 def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
@@ -96,6 +97,29 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
                 raise unknown("method", method, config["methods"], f"{place}.methods")
         for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
             pass
+    _check_backbone_tables(config)
+
+
+def _check_backbone_tables(config: dict[str, Any]) -> None:
+    for table, entry in config["backbone_tables"].items():
+        place = f"config: backbone_tables.{table}"
+        if table in config["tables"]:
+            raise UserError(f"{place}: tables has an entry of the same name, and both would write results/{table}.csv")
+        if entry["dataset"] not in config["datasets"]:
+            raise unknown("dataset", entry["dataset"], config["datasets"], f"{place}.dataset")
+        for _ in expand_splits(entry["dataset"], [entry["split"]], f"{place}.split"):
+            pass
+        for name in entry["backbones"]:
+            if name not in config["backbones"]:
+                raise unknown("backbone", name, config["backbones"], f"{place}.backbones")
+            backbone = config["backbones"][name]
+            if backbone.get("module", NO_NETWORK) == NO_NETWORK or "seen_logits" not in backbone["views"]:
+                raise UserError(f"{place}.backbones: {name} is no network with seen_logits among its views")
+
+
+def members(stream: str) -> tuple[str, ...]:
+    """The streams of an ensemble, one network each; a plain stream has one member."""
+    return FOUR_STREAMS if stream == "four_streams" else (stream,)
 
 
 def _check_no_network(name: str, entry: dict[str, Any]) -> None:

@@ -39,12 +39,13 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     split=r"[a-z0-9_]+(@[a-z]+)?(-val\d+)?",
     backbone="|".join(config["backbones"]),
-    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion",
+    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion|four_streams",
     source="|".join(config["sources"]),
     encoder="|".join(config["encoders"]),
     kind=r"[a-z0-9_]+",
     method="|".join(config["methods"]),
     table="|".join(config["tables"]),
+    backbone_table="|".join(config["backbone_tables"]) or "$none",
 
 
 def recordings_of_dataset(wildcards):
@@ -81,14 +82,26 @@ def params_json(section, name, key="params"):
 def weights_of_split(wildcards):
     """A validation split may borrow its parent's network; config.yaml says so, and run.json records it.
 
-    Nothing for a backbone without a network.
+    Nothing for a backbone without a network; one network per stream for an ensemble.
     """
     if not network_of_backbone(wildcards.backbone):
         return []
     split = wildcards.split
     if PROTOCOL["validation_backbone"] == "shared":
         split = split.split("-val")[0]
-    return f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{wildcards.stream}/model.pt"
+    return [
+        f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{stream}/model.pt"
+        for stream in zssar_config.members(wildcards.stream)
+    ]
+
+
+def of_backbone_table(wildcards, place, file):
+    """That file of every backbone of the table, in its order."""
+    entry = config["backbone_tables"][wildcards.backbone_table]
+    return [
+        f"results/{place}/{entry['dataset']}/{entry['split']}/{name}-{entry['stream']}/{file}"
+        for name in entry["backbones"]
+    ]
 
 
 def texts_of_method(wildcards):

@@ -1,11 +1,15 @@
 """Clips per second of every network, trained and as a feature extractor: `python benchmarks/backbones.py`.
 
+On a GPU, all that benchmarks/README.md lists, in one command: `python benchmarks/backbones.py --device cuda`.
+
 Ours in float32 and bfloat16 against the plain way to compute the same network (plain_backbones.py), with the same
 weights, in alternating rounds in one process, so that a busy machine hits all of them; the median of the ratios counts.
 On a CPU one thread and CPU seconds; on a GPU wall seconds. The last column is the largest difference of their
 logits in float32, relative to the largest logit.
 Clips: 3 x T x 25 x 2 random numbers with both bodies; `one body` repeats ours with 80 % one-person clips.
-`--scale` times whole epochs over NTU-60-sized data (40,091 clips) with the trainer, augmentation included.
+Parts: `steps` (above; with microseconds per clip on a GPU), `epochs`: whole epochs over NTU-60-sized data (40,091
+clips) with the trainer, augmentation included, and what 80 of them take; `extraction`: 56,578 clips through the
+extractor into a feature file. On a CPU `steps` alone is the default, and --clips makes the others feasible.
 """
 
 from __future__ import annotations
@@ -14,17 +18,24 @@ import argparse
 import contextlib
 import copy
 import statistics
+import tempfile
 import time
 
+import numpy as np
 import torch
 from plain_backbones import plain
 from torch.nn import functional as F
 
-from zssar import plugins
+from zssar import plugins, storage
 from zssar.features.clips import micro_batch
 from zssar.skeleton.layouts import layout
 
 NETWORKS = ("st_gcn", "shift_gcn", "ctr_gcn", "aa_gcn", "dg_stgcn", "posec3d")
+
+# Clips/s (train, features) of released code on one core in the same form: pyskl; Shift-GCN's by gathering.
+PEERS = {"st_gcn": (3.5, 16.0), "shift_gcn": (3.6, 16.4), "ctr_gcn": (3.4, 10.6), "aa_gcn": (2.9, 10.2),
+         "dg_stgcn": (3.6, 11.3)}  # fmt: skip
+FLOORS = {"st_gcn": 73, "shift_gcn": 97, "ctr_gcn": 207}  # us per clip, forward and backward, T = 64
 
 
 def make(name: str, params: dict | None = None):
@@ -147,60 +158,126 @@ def table(found: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def scale(name: str, args, device: str) -> str:
-    """Seconds an epoch of the real training loop on as many clips as NTU-60 has, lengths 40 to 120 frames."""
-    import numpy as np
+def microseconds(found: dict[str, dict]) -> str:
+    """Forward and backward per clip beside the bf16 floors of eager PyTorch on an H200 (computed from bytes, FLOPs)."""
+    lines = ["| network | fp32 us | bf16 us | floor bf16 us | ratio |", "|---|---|---|---|---|"]
+    for name, result in found.items():
+        fp32, bf16 = (1e6 / result["train"][kind][0] for kind in ("fp32", "bf16"))
+        floor = FLOORS.get(name)
+        tail = f"{floor} | {bf16 / floor:.2f}" if floor else "- | -"
+        lines.append(f"| {name} | {fp32:.0f} | {bf16:.0f} | {tail} |")
+    return "\n".join(lines)
 
+
+def beside_peers(found: dict[str, dict]) -> str:
+    """Clips/s in float32 beside the released implementations' (another machine's core: an orientation, no ratio)."""
+    lines = ["| network | train | released code | features | released code |", "|---|---|---|---|---|"]
+    for name, result in found.items():
+        train, features = (result[kind]["fp32"][0] for kind in ("train", "features"))
+        peer = PEERS.get(name, ("-", "-"))
+        lines.append(f"| {name} | {train:.1f} | {peer[0]} | {features:.1f} | {peer[1]} |")
+    return "\n".join(lines)
+
+
+class Made:
+    """Random clips of 40 to 120 frames in the form of ``storage.Skeletons``."""
+
+    layout, class_names, attrs = "kinect25", [str(i) for i in range(60)], {"dataset": "made"}
+
+    def __init__(self, clips: int):
+        random = np.random.default_rng(0)
+        self.offsets = np.concatenate([[0], random.integers(40, 120, clips).cumsum()])
+        self.joints = random.standard_normal((self.offsets[-1], 2, 25, 3), np.float32)
+        self.present = np.ones(self.joints.shape[:2], bool)
+        self.label = random.integers(0, 60, clips)
+        self.sample_id = np.array([f"s{i}" for i in range(clips)])
+
+
+def epochs(name: str, args) -> str:
+    """Seconds an epoch of the real training loop on as many clips as NTU-60 has."""
     from zssar import devices
     from zssar.features.clips import Clips
     from zssar.features.recipe import Training
     from zssar.features.trainer import Trainer
 
-    class Skeletons:
-        pass
-
-    random = np.random.default_rng(0)
-    lengths = random.integers(40, 120, args.clips)
-    data = Skeletons()
-    data.offsets = np.concatenate([[0], lengths.cumsum()])
-    data.joints = random.standard_normal((data.offsets[-1], 2, 25, 3), np.float32)
-    data.present = np.ones(data.joints.shape[:2], bool)
-    clips = Clips(data, np.arange(args.clips), layout("kinect25"), (), device)
+    count = args.clips or 40_091
+    data = Made(count)
+    clips = Clips(data, np.arange(count), layout("kinect25"), (), args.device)
     training = Training(epochs=args.epochs, frames=args.frames, batch_size=args.batch, compile=args.compile)
     trainer = Trainer(
-        make(name), clips, random.integers(0, 60, args.clips), np.zeros(args.clips, bool), training, "joint", 0, device,
-        devices.autocast_dtype(device, args.precision),
+        make(name), clips, data.label, np.zeros(count, bool), training, "joint", 0, args.device,
+        devices.autocast_dtype(args.device, args.precision),
     )  # fmt: skip
-    history = trainer.fit()
-    best = min(line["seconds"] for line in history)
-    return f"| {name} | {best:.2f} | {args.clips / best:.0f} | {80 * best / 60:.1f} |"
+    best = min(line["seconds"] for line in trainer.fit())
+    whole = best * 40_091 / count
+    return f"| {name} | {count / best:.0f} | {whole:.1f} | {80 * whole / 60:.1f} |"
 
 
-def main() -> None:
+def extraction(name: str, args) -> str:
+    """Seconds for the features of 56,578 clips, with and without the grid, from frames in memory to a feature file."""
+    from zssar import devices
+    from zssar.features import extract, weights
+
+    count = args.clips or 56_578
+    data, seconds = Made(count), []
+    card = weights.Card(
+        name, {}, "kinect25", 3, 2, "joint", args.frames, 1.0, [], "", "made", "made", list(range(60)),
+        data.class_names, {}, 0,
+    )  # fmt: skip
+    dtype = devices.autocast_dtype(args.device, args.precision)
+    for views in (["pooled", "seen_logits"], ["pooled", "seen_logits", "grid"]):
+        member = extract.Extractor(make(name).to(args.device).eval(), card, card.seen, views, args.device, dtype)
+        begin = time.perf_counter()
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            storage.feature_writer(f"{folder}/f.h5", data.sample_id, {"layout": "kinect25"}) as writer,
+        ):
+            for found in member.blocks(data, np.arange(count)):
+                writer.add(found)
+        seconds.append((time.perf_counter() - begin) * 56_578 / count)
+    return f"| {name} | {56_578 / seconds[0]:.0f} | {seconds[0]:.1f} | {seconds[1]:.1f} |"
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS[:-1], help="posec3d takes a minute a round on a CPU")
+    parser.add_argument("--networks", nargs="+", help="default: all; on a CPU without posec3d, a minute a round there")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--parts", nargs="+", choices=("steps", "epochs", "extraction"))
     parser.add_argument("--frames", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, help="default: 16 on a CPU, 64 on a GPU")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", action="store_true", help="whole epochs instead of single steps")
-    parser.add_argument("--clips", type=int, default=40_091)
+    parser.add_argument("--clips", type=int, help="of epochs and extraction; default: as many as NTU RGB+D 60 has")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--compile", action="store_true", help="torch.compile in the training loop")
     args = parser.parse_args()
-    torch.set_num_threads(1 if args.device == "cpu" else torch.get_num_threads())
-    if args.scale:
-        print("| network | s/epoch | clips/s | minutes for 80 epochs |\n|---|---|---|---|")
+    gpu = args.device.startswith("cuda")
+    args.networks = args.networks or (NETWORKS if gpu else NETWORKS[:-1])
+    args.parts = args.parts or (("steps", "epochs", "extraction") if gpu else ("steps",))
+    args.batch = args.batch or (64 if gpu else 16)
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    gpu = args.device.startswith("cuda")
+    torch.set_num_threads(torch.get_num_threads() if gpu else 1)
+    where = torch.cuda.get_device_name() if gpu else "one CPU thread"
+    print(f"N x 3 x {args.frames} x 25 x 2, batch {args.batch}, torch {torch.__version__}, {where}\n")
+    if "steps" in args.parts:
+        found = {}
         for name in args.networks:
-            print(scale(name, args, args.device), flush=True)
-        return
-    found = {}
-    for name in args.networks:
-        found[name] = measure(name, args, args.device)
-        print(table({name: found[name]}).splitlines()[-1], flush=True)
-    print(f"\nN x 3 x {args.frames} x 25 x 2, batch {args.batch}, torch {torch.__version__}, {args.device}\n")
-    print(table(found))
+            found[name] = measure(name, args, args.device)
+            print(table({name: found[name]}).splitlines()[-1], flush=True)
+        print(f"\n{table(found)}\n\n{microseconds(found) if gpu else beside_peers(found)}\n")
+    if "epochs" in args.parts:
+        print("| network | clips/s trained | s per epoch of 40,091 | min for 80 |\n|---|---|---|---|")
+        for name in args.networks:
+            print(epochs(name, args), flush=True)
+    if "extraction" in args.parts:
+        print("\n| network | clips/s extracted | s for 56,578: pooled, logits | with grid |\n|---|---|---|---|")
+        for name in args.networks:
+            print(extraction(name, args), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,11 +41,12 @@ def write(folder: Path, seed: int, answers: list[int]) -> list[str]:
         "precision": "float32",
     }  # fmt: skip
     storage.write_json(folder / "run.json", record)
-    return [str(folder / name) for name in ("run.json", "history.jsonl", "test.h5", "labels.csv")]
+    (folder / "timing.tsv").write_text(f"s\tcpu_time\n9.0\t{10 + 2 * seed}\n")
+    return [str(folder / name) for name in ("run.json", "history.jsonl", "test.h5", "labels.csv", "timing.tsv")]
 
 
 def command(files, out):
-    options = ("--records", "--histories", "--features", "--labels")
+    options = ("--records", "--histories", "--features", "--labels", "--timings")
     words = [word for option, given in zip(options, zip(*files)) for word in (option, *given)]
     return ["make_backbone_table", *words, "--csv", f"{out}/t.csv", "--markdown", f"{out}/t.md", "--title", "Two seeds"]
 
@@ -58,9 +59,10 @@ def test_seen_samples_count_and_seeds_are_averaged(tmp_path):
     assert [float(row["accuracy"]) for row in rows] == [75.0, 25.0]  # of four seen samples
     assert [(row["n"], row["seen_classes"], row["train_accuracy"]) for row in rows] == [("4", "3", "75.0000")] * 2
     assert [float(row["seconds_per_epoch"]) for row in rows] == [2.0, 3.0]
+    assert [float(row["cpu_seconds_per_epoch"]) for row in rows] == [5.0, 6.0]
     text = (tmp_path / "t.md").read_text()
     assert "# Two seeds" in text
-    assert '| st_gcn | `{"dropout": 0.0}` | 1,234 | 2 | 50.0 ± 35.4 | 75.0 | 2.0 |' in text
+    assert '| st_gcn | `{"dropout": 0.0}` | 1,234 | 2 | 50.0 ± 35.4 | 75.0 | 5.5 |' in text
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

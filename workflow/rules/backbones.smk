@@ -58,8 +58,7 @@ rule extract_features:
         runtime=120,
     params:
         views=lambda w: " ".join(config["backbones"][w.backbone]["views"]),
-        weights=lambda w, input: f"--weights {input.weights}" if input.weights else "",
-        fusion=lambda w: config["backbones"][w.backbone]["fusion"],
+        weights=lambda w, input: weights_option(w, input.weights),
         device=config["device"],
         precision=config["precision"],
         code=lambda w: digest(
@@ -68,7 +67,7 @@ rule extract_features:
         ),
     shell:
         "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} {params.weights}"
-        " --fusion {params.fusion} --views {params.views} --device {params.device} --precision {params.precision}"
+        " --views {params.views} --device {params.device} --precision {params.precision}"
         " --seen-train {output.seen_train} --test {output.test} --test-labels {output.labels} > {log} 2>&1"
 
 
@@ -103,6 +102,7 @@ rule make_backbone_table:
     input:
         records=lambda w: of_backbone_table(w, "backbones", "run.json"),
         histories=lambda w: of_backbone_table(w, "backbones", "history.jsonl"),
+        timings=lambda w: of_backbone_table(w),
         features=lambda w: of_backbone_table(w, "features", "test.h5"),
         labels=lambda w: of_backbone_table(w, "features", "test_labels.csv"),
     output:
@@ -123,5 +123,6 @@ rule make_backbone_table:
         code=digest("commands.make_backbone_table"),
     shell:
         "zssar make_backbone_table --records {input.records} --histories {input.histories}"
+        " --timings {input.timings}"
         " --features {input.features} --labels {input.labels} --title {params.title:q}"
         " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"

@@ -95,13 +95,24 @@ def weights_of_split(wildcards):
     ]
 
 
-def of_backbone_table(wildcards, place, file):
-    """That file of every backbone of the table, in its order."""
+def weights_option(wildcards, files):
+    """Of extract_features: one file, several with their fusion, or nothing for a backbone without a network."""
+    option = f"--weights {files}" if files else ""
+    if len(zssar_config.members(wildcards.stream)) > 1:
+        option += f" --fusion {config['backbones'][wildcards.backbone]['fusion']}"
+    return option
+
+
+def of_backbone_table(wildcards, place=None, file=None):
+    """That file of every backbone of the table, in its order; without a file Snakemake's timing of the pretraining."""
     entry = config["backbone_tables"][wildcards.backbone_table]
-    return [
-        f"results/{place}/{entry['dataset']}/{entry['split']}/{name}-{entry['stream']}/{file}"
+    ends = [
+        f"{entry['dataset']}/{entry['split']}/{name}-{entry['stream']}"
         for name in entry["backbones"]
     ]
+    if file is None:
+        return [f"logs/pretrain_backbone/{end}.tsv" for end in ends]
+    return [f"results/{place}/{end}/{file}" for end in ends]
 
 
 def texts_of_method(wildcards):

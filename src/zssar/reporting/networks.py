@@ -114,10 +114,10 @@ def markdown(table: pd.DataFrame, title: str) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for (network, params), runs in table.groupby(["network", "params"], sort=False):
-        spread = runs["accuracy"].std(ddof=1) if len(runs) > 1 else 0.0
+        spread = f" ± {runs['accuracy'].std(ddof=1):.1f}" if len(runs) > 1 else ""
         lines.append(
             f"| {network} | `{params}` | {runs['parameters'].iloc[0]:,} | {len(runs)} "
-            f"| {runs['accuracy'].mean():.1f} ± {spread:.1f} | {runs['train_accuracy'].mean():.1f} "
+            f"| {runs['accuracy'].mean():.1f}{spread} | {runs['train_accuracy'].mean():.1f} "
             f"| {runs['cpu_seconds_per_epoch'].median():.1f} |"
         )
     first = table.iloc[0]

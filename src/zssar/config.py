@@ -18,6 +18,7 @@ from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
 NO_NETWORK = "none"  # the module of a backbone that is none: views measured on the skeletons only
+FOUR_STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 
 
 def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
@@ -88,6 +89,7 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
     _check_choices(config, kinds)
     for table, entry in config["tables"].items():
         _check_table(config, table, entry)
+    _check_backbone_tables(config)
     if "classifier" in config["protocol"]["gates"]:
         for name in {b for entry in config["tables"].values() for b in listed(entry["backbone"])}:
             if "seen_logits" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
@@ -168,6 +170,28 @@ def all_texts(entry: dict[str, Any]) -> list[str]:
     """The description kinds a method may read: its own, or those of every candidate."""
     several = entry.get("choose", {}).get("texts") or [entry["texts"]]
     return list(dict.fromkeys(kind for texts in several for kind in texts))
+
+
+def _check_backbone_tables(config: dict[str, Any]) -> None:
+    for table, entry in config["backbone_tables"].items():
+        place = f"config: backbone_tables.{table}"
+        if table in config["tables"]:
+            raise UserError(f"{place}: tables has an entry of the same name, and both would write results/{table}.csv")
+        if entry["dataset"] not in config["datasets"]:
+            raise unknown("dataset", entry["dataset"], config["datasets"], f"{place}.dataset")
+        for _ in expand_splits(entry["dataset"], [entry["split"]], f"{place}.split"):
+            pass
+        for name in entry["backbones"]:
+            if name not in config["backbones"]:
+                raise unknown("backbone", name, config["backbones"], f"{place}.backbones")
+            backbone = config["backbones"][name]
+            if backbone.get("module", NO_NETWORK) == NO_NETWORK or "seen_logits" not in backbone["views"]:
+                raise UserError(f"{place}.backbones: {name} is no network with seen_logits among its views")
+
+
+def members(stream: str) -> tuple[str, ...]:
+    """The streams of an ensemble, one network each; a plain stream has one member."""
+    return FOUR_STREAMS if stream == "four_streams" else (stream,)
 
 
 def _check_no_network(name: str, entry: dict[str, Any]) -> None:

@@ -46,12 +46,13 @@ wildcard_constraints:
     dataset="|".join(config["datasets"]),
     split=r"[a-z0-9_]+(@[a-z]+)?(-val\d+)?",
     backbone="|".join(config["backbones"]),
-    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion",
+    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion|four_streams",
     source="|".join(config["sources"]),
     encoder="|".join(config["encoders"]),
     kind=r"[a-z0-9_]+",
     method="|".join(sorted(METHODS, key=len, reverse=True)),
     table="|".join(config["tables"]),
+    backbone_table="|".join(config["backbone_tables"]) or "$none",
 
 
 def recordings_of_dataset(wildcards):
@@ -89,14 +90,37 @@ def params_json(section, name, key="params"):
 def weights_of_split(wildcards):
     """A validation split may borrow its parent's network; config.yaml says so, and run.json records it.
 
-    Nothing for a backbone without a network.
+    Nothing for a backbone without a network; one network per stream for an ensemble.
     """
     if not network_of_backbone(wildcards.backbone):
         return []
     split = wildcards.split
     if PROTOCOL["validation_backbone"] == "shared":
         split = split.split("-val")[0]
-    return f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{wildcards.stream}/model.pt"
+    return [
+        f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{stream}/model.pt"
+        for stream in zssar_config.members(wildcards.stream)
+    ]
+
+
+def weights_option(wildcards, files):
+    """Of extract_features: one file, several with their fusion, or nothing for a backbone without a network."""
+    option = f"--weights {files}" if files else ""
+    if len(zssar_config.members(wildcards.stream)) > 1:
+        option += f" --fusion {config['backbones'][wildcards.backbone]['fusion']}"
+    return option
+
+
+def of_backbone_table(wildcards, place=None, file=None):
+    """That file of every backbone of the table, in its order; without a file Snakemake's timing of the pretraining."""
+    entry = config["backbone_tables"][wildcards.backbone_table]
+    ends = [
+        f"{entry['dataset']}/{entry['split']}/{name}-{entry['stream']}"
+        for name in entry["backbones"]
+    ]
+    if file is None:
+        return [f"logs/pretrain_backbone/{end}.tsv" for end in ends]
+    return [f"results/{place}/{end}/{file}" for end in ends]
 
 
 def texts_of_method(wildcards):

@@ -29,12 +29,12 @@ def report_inputs(wildcards):
                 for kind in METHODS[cell["method"]]["texts"]
             ]
             if not imported and network_of_backbone(cell["backbone"]):
-                network = f"{cell['backbone']}-{cell['stream']}"
                 own = PROTOCOL["validation_backbone"] == "own"
                 splits = validation_splits(cell["split"]) if own else []
                 found["histories"] += [
-                    f"results/backbones/{cell['dataset']}/{one}/{network}/history.jsonl"
+                    f"results/backbones/{cell['dataset']}/{one}/{cell['backbone']}-{stream}/history.jsonl"
                     for one in [cell["split"], *splits]
+                    for stream in zssar_config.members(cell["stream"])
                 ]
     return {name: list(dict.fromkeys(files)) for name, files in found.items()}
 

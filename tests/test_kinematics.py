@@ -1,6 +1,7 @@
 """Every quantity of the motion profile on movements whose answer is known, from any side, with noise and gaps."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ def test_every_quantity_has_a_known_answer_here_and_a_definition():
     assert mirrored | PARTNER == set(kinematics.names())
     assert tuple(kinematics.definitions()) == kinematics.names()
     assert all(unit and rule for unit, rule in kinematics.definitions().values())
+
+
+def test_the_documentation_has_every_definition():
+    text = (Path(__file__).parents[1] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    for name, (unit, rule) in kinematics.definitions().items():
+        both = (
+            name.replace("left_", "right/left_", 1)
+            if name.startswith("left_")
+            else name.replace("right_", "right/left_", 1)
+        )
+        row = next(line for line in text.splitlines() if line.startswith((f"| `{name}` |", f"| `{both}` |")))
+        assert row.endswith(f"| {unit} | {rule} |"), name
 
 
 def complaints(found):

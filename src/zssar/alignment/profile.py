@@ -7,9 +7,12 @@ Idea: a class is a form of signed kinematic quantities filled in from its name a
 Formulas, per quantity q: z = (x - mean) / sd over seen classes, u = (statement - mean) / sd over seen classes,
     r = correlation of z and u over seen samples (class-balanced), shrunk to a prior, a = max(r, 0), w = weight of the
     statement (confidence, agreement of draws; 0 where the quantity does not matter);
-    cosine: score(i, c) = sum a w_c z_i u_c / (|z_i| |u_c|), norms under the same weights;
-    gaussian: -1/2 (z - m_c)' C^-1 (z - m_c), m_c = a w_c u_c, C the shrunk covariance of what the statements leave
-    unexplained, so that correlated quantities do not vote twice.
+    cosine: sum b w_c z_i u_c / (|z_i| |u_c|), norms under the same weights b w_c, where b = a / (1 - a^2) is what a
+    quantity weighs in the log-likelihood ratio of two classes if z = a u + noise;
+    gaussian: log N(z; m_c, C + D_c), less that of a class that states nothing, m_c = a u_c, C the shrunk covariance of
+    what the statements leave unexplained, so that correlated quantities do not vote twice, D_c = diag(a^2 (1 - w_c))
+    the doubt about the statement;
+    joint (default): cosine + gaussian / Q.
 Inputs: view ``profile`` (n, Q), NaN where unknown; texts ``profile`` (K, Q, 2): statement, weight. ``evidence``:
     measured (needs no network), regressed (the statement predicted from ``pooled`` by ridge), or both.
 Every score is a sum over quantities: ``explain`` returns the terms. The mathematics is in ``quantities``.
@@ -48,7 +51,7 @@ class Profile(AlignmentMethod):
         *,
         texts=("profile",),
         evidence: str = "measured",
-        compare: str = "cosine",
+        compare: str = "joint",
         statistics: str = "seen",
         calibration: str = "linear",
         prior: float | str = 0.5,
@@ -72,16 +75,16 @@ class Profile(AlignmentMethod):
         inputs.one_of(self, "calibration", calibration, CALIBRATIONS)
         if isinstance(prior, str):
             inputs.one_of(self, "prior", prior, ("published",))
-        if statistics == "published" and (evidence, compare, calibration) != ("measured", "cosine", "linear"):
+        if statistics == "published" and (evidence, calibration) != ("measured", "linear"):
             raise UserError(
-                "Profile: statistics='published' knows no features, covariances or steps of the scale: use it with "
-                "evidence='measured', compare='cosine', calibration='linear'"
+                "Profile: statistics='published' knows no features and no steps of the scale: use it with "
+                "evidence='measured' and calibration='linear'"
             )
         self.views = statements.VIEWS[evidence]
 
     def fit(self, features, labels, texts, after_epoch=None):
         y = inputs.labels_of(labels, len(features), texts)
-        value, weight, self.names_ = self._form().read(texts)
+        value, weight, self.names_ = self.answers(texts)
         found, pooled = self._evidence(features, texts)
         if self.statistics == "published":
             self.bridge_, self.temperature_ = Bridge.published(published.statistics(self.names_)), float("nan")
@@ -90,7 +93,7 @@ class Profile(AlignmentMethod):
             found, pooled = (None if side is None else side[rows] for side in (found, pooled))
             data = value[kept], weight[kept], found, pooled, y
             self.bridge_ = self._bridge(*data)
-            self.temperature_ = certainty.temperature(self._bridge, *data, self.compare)
+            self.temperature_ = certainty.temperature(lambda part: self._rehearse(part, *data), y, len(kept))
         loops.report(self, 1, after_epoch)
         return self
 
@@ -102,6 +105,10 @@ class Profile(AlignmentMethod):
         """float64 (n, K, Q): what every quantity in ``names_`` adds to the score of every class."""
         sides = self._sides(features, texts)
         return self.bridge_.terms(*sides, self.compare)
+
+    def answers(self, texts) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """What the classes state, (K, Q), its weight, and the names of the quantities, as this run uses them."""
+        return self._form().read(texts)
 
     def probabilities(self, features, texts) -> np.ndarray:
         """float64 (n, K): how sure each class is among those asked; NaN where too few classes were seen to tell."""
@@ -125,10 +132,22 @@ class Profile(AlignmentMethod):
         options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
         return Bridge.fit(*data, ridge=self.ridge, **options)
 
+    def _rehearse(self, part, value, weight, found, pooled, y) -> np.ndarray:
+        """(n, hidden) scores of a rehearsal's rows over its hidden classes."""
+
+        def side(array, rows):
+            return None if array is None else array[rows]
+
+        label = np.searchsorted(part.kept, y[part.fit])
+        evidence = side(found, part.fit), side(pooled, part.fit)
+        bridge = self._bridge(value[part.kept], weight[part.kept], *evidence, label)
+        told = value[part.hidden], weight[part.hidden]
+        return bridge.scores(*told, side(found, part.score), side(pooled, part.score), self.compare)
+
     def _sides(self, features, texts):
         """value, weight (K, Q), measured, pooled: of what ``fit`` used."""
         inputs.fitted(self, "bridge_")
-        value, weight, names = self._form().read(texts)
+        value, weight, names = self.answers(texts)
         if names != self.names_:
             raise UserError(
                 f"texts of kind {self.texts[0]!r} have other quantities than the method was fitted on; run "

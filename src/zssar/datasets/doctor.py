@@ -69,9 +69,11 @@ class Checkup:
         return float(self.tally.column("frames").mean()) if self.tally.numbers else 0.0
 
 
-def recognise(root: Path, reader: str | None) -> tuple[list[Found], str, dict[str, Any]]:
+def recognise(
+    root: Path, reader: str | None, found: list[Found] | None = None
+) -> tuple[list[Found], str, dict[str, Any]]:
     """(what lies there, the reader to use, its parameters). Raises UserError if that is not one reader."""
-    found = sniff(root)
+    found = sniff(root) if found is None else found
     readers = {f.reader: f.params for f in found if f.reader not in ("features", "skeletons")}
     if reader is not None:
         return found, reader, dict(readers.get(reader, {}))

@@ -107,7 +107,7 @@ def figures(name: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> li
 
 
 def _of_split(place: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-    ranked = _by_main_number(lines, [r for r in runs_of(lines) if records[r].metrics])
+    ranked = by_main_number(lines, [r for r in runs_of(lines) if records[r].metrics])
     metrics = [records[run].metrics for run in ranked]
     if not metrics:
         return []
@@ -126,9 +126,11 @@ def _of_split(place: str, lines: pd.DataFrame, records: Mapping[str, Record]) ->
     return found
 
 
-def _by_main_number(lines: pd.DataFrame, candidates: Sequence[str]) -> list[str]:
-    level = {run: runs.cell(lines[lines["run"] == run], "zsl", "top1", "main") for run in candidates}
-    return sorted(candidates, key=lambda run: -(level[run].mean if level[run] else -1.0))
+def by_main_number(lines: pd.DataFrame, candidates: Sequence[str]) -> list[str]:
+    """Runs by their main ZSL top-1, best first; those without one last."""
+    found = {run: runs.cell(lines[lines["run"] == run], "zsl", "top1", "main") for run in candidates}
+    level = {run: -1.0 if cell is None else cell.mean for run, cell in found.items()}
+    return sorted(candidates, key=lambda run: -level[run])
 
 
 def _over_splits(name: str, lines: pd.DataFrame) -> list[dict[str, Any]]:

@@ -11,6 +11,10 @@ configfile: "config.yaml"
 container: "workflow/zssar.sif"
 
 
+# The front page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/skeletons.smk"
 include: "workflow/rules/backbones.smk"

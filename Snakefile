@@ -21,6 +21,7 @@ include: "workflow/rules/backbones.smk"
 include: "workflow/rules/texts.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/reporting.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

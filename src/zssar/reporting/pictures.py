@@ -60,8 +60,8 @@ def grid(frame: pd.DataFrame, left: int, caption: str, show: Callable[[float], s
 # --- oracle against validated ----------------------------------------------------------------------------------------
 
 
-def inflation(name: str, lines: pd.DataFrame) -> dict[str, Any]:
-    """Main number, oracle and their difference per method, means over the splits that have both."""
+def inflation(name: str, lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """Main number, oracle and their difference per method, means over the splits that have both; one part or none."""
     methods = list(dict.fromkeys(runs.row_labels(lines)))
     frame = pd.DataFrame({"method": methods})
     drawn = []
@@ -84,11 +84,8 @@ def inflation(name: str, lines: pd.DataFrame) -> dict[str, Any]:
                 f"{title} of {name}: circle, main number; diamond, oracle; line between them, the inflation.",
             )
         )
-    return {
-        "name": name,
-        "grid": grid(frame, 1, f"inflation, {name}", lambda v: f"{v:.1f}"),
-        "figures": drawn,
-    }
+    shape = grid(frame, 1, f"inflation, {name}", lambda v: f"{v:.1f}")
+    return [{"name": name, "grid": shape, "figures": drawn}] if drawn else []
 
 
 # --- figures of runs -------------------------------------------------------------------------------------------------

@@ -308,7 +308,7 @@ def write_report(
         "sources": f"{count}, {sum(len(s.lines) for s in sources)} values.",
         "simulated": [name.removesuffix(" (simulated data)") for name in simulated],
         "tables": [page.table(source) for source in sources],
-        "inflation": [pictures.inflation(s.name, s.lines) for s in sources],
+        "inflation": [part for s in sources for part in pictures.inflation(s.name, s.lines)],
         "figures": [f for s in sources for f in pictures.figures(s.name, s.lines, page.records)],
         "recordings": recordings,
         "curves": pictures.learning_curves(histories),

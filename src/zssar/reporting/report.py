@@ -110,7 +110,7 @@ class Page:
             {
                 "title": f"{', '.join(label.values())}; {group}; {column.head}: {found.mean:.2f}",
                 "rule": f"Mean over {of} of the lines below: setting {column.setting}, metric {column.metric}, "
-                f"selection {found.selection}, in percent."
+                f"selection {found.selection}{', in percent' if column.setting != 'efficiency' else ''}."
                 + (" Chosen on the test samples: an upper bound, no result." if found.selection == "oracle" else ""),
                 "lines": [
                     [self._split(r.split), int(r.seed), round(float(r.value), 4), int(r.n), self.index[r.run]]

@@ -369,7 +369,7 @@ def histories_of_cell(cell):
     for split in [cell["split"], *validation_splits(cell["split"])]:
         weights = weights_of_split(SimpleNamespace(**{**cell, "split": split}))
         found += [weights] if isinstance(weights, str) else weights
-    return [path.replace("/model.pt", "/history.jsonl") for path in found]
+    return [path.replace("model.pt", "history.jsonl") for path in found]
 
 
 def report_inputs(wildcards):

@@ -354,7 +354,7 @@ def frozen_of_kind(wildcards):
 
 
 # Folders of results/ that hold tables, as a regular expression that also takes none.
-FOLDERS = f"({'|'.join(sorted({t.rpartition('/')[0] + '/' for t in config['tables'] if '/' in t}))})?"
+FOLDERS = f"({'|'.join(sorted({t[: t.find('/') + 1] for t in config['tables'] if '/' in t}))})?"
 
 
 def tables_of_report(wildcards):

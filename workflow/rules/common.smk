@@ -354,7 +354,8 @@ def frozen_of_kind(wildcards):
 
 
 # Folders of results/ that hold tables, as a regular expression that also takes none.
-FOLDERS = f"({'|'.join(sorted({t[: t.find('/') + 1] for t in config['tables'] if '/' in t}))})?"
+FOLDERS = {os.path.dirname(table) for table in config["tables"]} - {""}
+FOLDERS = "({})?".format("|".join(os.path.join(name, "") for name in sorted(FOLDERS)))
 
 
 def tables_of_report(wildcards):

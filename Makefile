@@ -27,8 +27,8 @@ lint: setup ## ruff, mypy, snakefmt and snakemake --lint
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 
-report: setup ## results/snakemake-report.html of what has been built
-	$(RUN) snakemake --cores all && $(RUN) snakemake --report results/snakemake-report.html
+report: setup ## results/report.html: tables, figures, recordings, records in one file
+	$(RUN) snakemake --cores all results/report.html
 
 bench: setup ## measure speed; results are ratios in one run
 	$(RUN) python -m benchmarks

@@ -11,12 +11,17 @@ configfile: "config.yaml"
 container: "workflow/zssar.sif"
 
 
+# The front page of `snakemake --report`.
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/skeletons.smk"
 include: "workflow/rules/backbones.smk"
 include: "workflow/rules/texts.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/reporting.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import report_fixtures as fixture
 
 from zssar.reporting import clips, records
-from zssar.reporting.report import _name
+from zssar.reporting.report import _name, write_report
 from zssar.storage import Skeletons
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -141,6 +143,39 @@ def test_without_runs_at_hand_the_tables_are_still_shown(page, tmp_path):
     assert "No run record was found" in text
     assert "<canvas" not in text
     assert len(data_of(text)["cells"]) == len(data_of(page.read_text())["cells"])
+
+
+def test_reasons_add_up_to_the_scores():
+    terms = np.random.default_rng(0).normal(size=(3, 20))
+    names = [f"left_hand_{q}" for q in range(20)]
+    why = clips.reasons("profile", "kick", "bow", names, ["bow", "jump", "kick"], terms)
+    assert why["title"] == "profile: why kick before bow"
+    frame = why["frame"]
+    assert list(frame.columns) == ["quantity", "kick", "bow", "difference"]
+    assert len(frame) == clips.TERMS_SHOWN + 2
+    assert frame["kick"].iloc[-1] == pytest.approx(terms[2].sum())
+    for column in ("kick", "bow", "difference"):
+        assert frame[column].iloc[:-1].sum() == pytest.approx(frame[column].iloc[-1])
+    assert frame["difference"].iloc[:8].abs().is_monotonic_decreasing
+    assert frame["difference"].iloc[0] == pytest.approx(max(terms[2] - terms[0], key=abs))
+
+
+def test_explanations_stand_with_the_recordings_that_were_asked_for(page, tmp_path):
+    asked = []
+
+    def explain(record, seed, samples):
+        asked.append((record.run, seed, len(samples)))
+        if "eszsl" in record.run:
+            return None
+        terms = np.ones((len(samples), 3, 2))
+        return SimpleNamespace(classes=fixture.UNSEEN, names=("speed", "jump"), terms=terms)
+
+    files = [page.parent / "table1.csv"], tmp_path / "r.html"
+    write_report(*files, skeletons=["results/skeletons/own.h5"], explain=explain)
+    text = (tmp_path / "r.html").read_text()
+    assert {run for run, _, _ in asked} == {fixture.run_folder(m) for m in fixture.METHODS}
+    assert text.count("dvta: why") == 2 * text.count("<canvas")  # the summary and the label of its table
+    assert "eszsl: why" not in text
 
 
 # --- in a browser ----------------------------------------------------------------------------------------------------

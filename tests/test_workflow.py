@@ -109,7 +109,8 @@ def test_one_deleted_run_rebuilds_that_run_only(finished, words):
 
 
 def test_the_report_is_built_from_what_is_there_and_nothing_is_left_to_do(finished):
-    planned = snakemake(finished, "-n", REPORT).stdout
+    done = snakemake(finished, "-n", REPORT)
+    planned = done.stdout + done.stderr
     assert planned.count("rule make_report:") == 1
     assert not re.search("rule (align|evaluate|pretrain_backbone|make_table):", planned)
     snakemake(finished, REPORT)

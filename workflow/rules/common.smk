@@ -2,6 +2,7 @@
 import json
 import os
 from functools import cache
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -222,8 +223,7 @@ RUNS_FILES = {
 
 def runs_of(table):
     names = RUNS_FILES[config["tables"][table]["setting"]]
-    cells = cells_of_table(table)
-    return [run_of_cell(cell, name) for cell in cells for name in names]
+    return [run_of_cell(cell, name) for cell in cells_of_table(table) for name in names]
 
 
 def runs_of_table(wildcards):
@@ -375,3 +375,45 @@ def frozen_of_kind(wildcards):
     path = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}.jsonl"
     from_file = not config["sources"][wildcards.source] and os.path.exists(path)
     return [path] if from_file else []
+
+
+# Folders of results/ that hold tables, as a regular expression that also takes none.
+FOLDERS = {os.path.dirname(table) for table in config["tables"]} - {""}
+FOLDERS = "({})?".format("|".join(os.path.join(name, "") for name in sorted(FOLDERS)))
+
+
+def tables_of_report(wildcards):
+    return [t for t in config["tables"] if t.startswith(wildcards.folder)]
+
+
+def histories_of_cell(cell):
+    """Training histories of the networks behind a run, those of its validation splits included."""
+    if "features" in config["backbones"][cell["backbone"]]:
+        return []
+    found = []
+    for split in [cell["split"], *validation_splits(cell["split"])]:
+        weights = weights_of_split(SimpleNamespace(**{**cell, "split": split}))
+        found += [weights] if isinstance(weights, str) else weights
+    return [path.replace("model.pt", "history.jsonl") for path in found]
+
+
+def report_inputs(wildcards):
+    """All that the page shows. It finds records, scores and labels by way of the runs files; they are named here so
+    that Snakemake knows of them."""
+    found = {"tables": [], "runs": [], "skeletons": [], "histories": [], "texts": []}
+    for table in tables_of_report(wildcards):
+        found["tables"].append(f"results/{table}.csv")
+        for cell in cells_of_table(table):
+            if "features" not in config["backbones"][cell["backbone"]]:
+                found["skeletons"].append(f"results/skeletons/{cell['dataset']}.h5")
+            files = ["metrics.json", "run.json", "scores.h5"]
+            found["runs"] += [run_of_cell(cell, file) for file in files]
+            found["texts"] += texts_of_method(SimpleNamespace(**cell))
+            found["histories"] += histories_of_cell(cell)
+    return {name: list(dict.fromkeys(files)) for name, files in found.items()}
+
+
+def page_digest():
+    """Hash of the template, style and script of the page, which no module imports."""
+    files = sorted((zssar_config.PACKAGE / "reporting" / "page").iterdir())
+    return "".join(file_digest(path)[:8] for path in files)

@@ -100,7 +100,7 @@ def choose(best: Answers, count: int = SHOWN) -> list[tuple[int, bool]]:
     for wanted in (True, False):
         rows = [int(i) for i in order if best.right()[i] == wanted]
         rounds: dict[str, int] = {}
-        turn = []
+        turn: list[tuple[int, int, int]] = []
         for i in rows:  # one of each class before a second of any
             rounds[best.truth[i]] = rounds.get(best.truth[i], 0) + 1
             turn.append((rounds[best.truth[i]], len(turn), i))
@@ -161,3 +161,27 @@ def drawing(sequence) -> dict[str, Any]:
         "flat": of.dimensions == 2,
         "ms": round(1000 * (last - first + 1) / FPS / len(frames)),
     }
+
+
+# --- why -------------------------------------------------------------------------------------------------------------
+
+TERMS_SHOWN = 8
+
+
+def reasons(
+    method: str, answer: str, other: str, names: Sequence[str], classes: Sequence[str], terms: np.ndarray
+) -> dict[str, Any]:
+    """Why ``answer`` came before ``other``: the quantities that differ most in what they add, (K, Q) terms.
+
+    Returns a title and a data frame; all other quantities are one line, so that the columns add up to the scores.
+    """
+    mine, theirs = (terms[list(classes).index(name)] for name in (answer, other))
+    order = np.argsort(-np.abs(mine - theirs), kind="stable")
+    shown, rest = order[:TERMS_SHOWN], order[TERMS_SHOWN:]
+    rows = [(names[q].replace("_", " "), mine[q], theirs[q], mine[q] - theirs[q]) for q in shown]
+    if len(rest):
+        left = mine[rest].sum(), theirs[rest].sum()
+        rows.append((f"the other {len(rest)}", *left, left[0] - left[1]))
+    rows.append(("score", mine.sum(), theirs.sum(), (mine - theirs).sum()))
+    frame = pd.DataFrame(rows, columns=["quantity", answer, other, "difference"])
+    return {"title": f"{method}: why {answer} before {other}", "frame": frame}

@@ -60,8 +60,8 @@ def grid(frame: pd.DataFrame, left: int, caption: str, show: Callable[[float], s
 # --- oracle against validated ----------------------------------------------------------------------------------------
 
 
-def inflation(name: str, lines: pd.DataFrame) -> dict[str, Any]:
-    """Main number, oracle and their difference per method, means over the splits that have both."""
+def inflation(name: str, lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """Main number, oracle and their difference per method, means over the splits that have both; one part or none."""
     methods = list(dict.fromkeys(runs.row_labels(lines)))
     frame = pd.DataFrame({"method": methods})
     drawn = []
@@ -84,11 +84,8 @@ def inflation(name: str, lines: pd.DataFrame) -> dict[str, Any]:
                 f"{title} of {name}: circle, main number; diamond, oracle; line between them, the inflation.",
             )
         )
-    return {
-        "name": name,
-        "grid": grid(frame, 1, f"inflation, {name}", lambda v: f"{v:.1f}"),
-        "figures": drawn,
-    }
+    shape = grid(frame, 1, f"inflation, {name}", lambda v: f"{v:.1f}")
+    return [{"name": name, "grid": shape, "figures": drawn}] if drawn else []
 
 
 # --- figures of runs -------------------------------------------------------------------------------------------------
@@ -107,7 +104,7 @@ def figures(name: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> li
 
 
 def _of_split(place: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> list[dict[str, Any]]:
-    ranked = _by_main_number(lines, [r for r in runs_of(lines) if records[r].metrics])
+    ranked = by_main_number(lines, [r for r in runs_of(lines) if records[r].metrics])
     metrics = [records[run].metrics for run in ranked]
     if not metrics:
         return []
@@ -126,9 +123,11 @@ def _of_split(place: str, lines: pd.DataFrame, records: Mapping[str, Record]) ->
     return found
 
 
-def _by_main_number(lines: pd.DataFrame, candidates: Sequence[str]) -> list[str]:
-    level = {run: runs.cell(lines[lines["run"] == run], "zsl", "top1", "main") for run in candidates}
-    return sorted(candidates, key=lambda run: -(level[run].mean if level[run] else -1.0))
+def by_main_number(lines: pd.DataFrame, candidates: Sequence[str]) -> list[str]:
+    """Runs by their main ZSL top-1, best first; those without one last."""
+    found = {run: runs.cell(lines[lines["run"] == run], "zsl", "top1", "main") for run in candidates}
+    level = {run: -1.0 if cell is None else cell.mean for run, cell in found.items()}
+    return sorted(candidates, key=lambda run: -level[run])
 
 
 def _over_splits(name: str, lines: pd.DataFrame) -> list[dict[str, Any]]:

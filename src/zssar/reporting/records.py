@@ -70,8 +70,8 @@ def find(run: str, beside: Path | str, root: Path | str = ".") -> Record:
     for place in (Path(beside) / "records" / tail, Path(root) / run):
         metrics = read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
         align = read_json(place / "run.json") if (place / "run.json").is_file() else metrics.get("align")
-        steps = {"align": align, "evaluate": metrics.get("evaluation")}
-        steps = {verb: step for verb, step in steps.items() if step}
+        found = {"align": align, "evaluate": metrics.get("evaluation")}
+        steps = {verb: step for verb, step in found.items() if step}
         if steps:
             return Record(run, steps, metrics, place)
     return Record(run, {}, {}, None)

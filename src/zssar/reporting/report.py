@@ -19,7 +19,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from zssar.reporting import pictures, records, runs, tables
-from zssar.reporting.clips import Answers, Clip, answers, clips
+from zssar.reporting.clips import Answers, Clip, answers, clips, reasons
 from zssar.storage import Skeletons, write_text
 
 PAGE = Path(__file__).parent / "page"
@@ -110,7 +110,7 @@ class Page:
             {
                 "title": f"{', '.join(label.values())}; {group}; {column.head}: {found.mean:.2f}",
                 "rule": f"Mean over {of} of the lines below: setting {column.setting}, metric {column.metric}, "
-                f"selection {found.selection}, in percent."
+                f"selection {found.selection}{', in percent' if column.setting != 'efficiency' else ''}."
                 + (" Chosen on the test samples: an upper bound, no result." if found.selection == "oracle" else ""),
                 "lines": [
                     [self._split(r.split), int(r.seed), round(float(r.value), 4), int(r.n), self.index[r.run]]
@@ -137,7 +137,7 @@ class Page:
     # --- recordings ---
 
     def recordings(self, skeletons: Iterable[Path | str], explain=None) -> list[dict[str, Any]]:
-        """One part per split. explain: (record, sample ids) -> sample id -> parts of an explanation, or None."""
+        """One part per split. explain: (record, seed, sample ids) -> Contributions or None."""
         parts = []
         for path in skeletons:
             file = Skeletons(path)
@@ -154,8 +154,8 @@ class Page:
         everything = [a for a in found if a is not None]
         if not everything:
             return None
-        level = {a.run: runs.cell(lines[lines["run"] == a.run], "zsl", "top1", "main") for a in everything}
-        best = max(everything, key=lambda a: level[a.run].mean if level[a.run] else -1.0)
+        first = pictures.by_main_number(lines, [a.run for a in everything])[0]
+        best = next(a for a in everything if a.run == first)
         everything.sort(key=lambda a: a.run != best.run)
         shown = clips(everything, file, best.run)
         self._explain(everything, shown, explain)
@@ -169,10 +169,15 @@ class Page:
         }
 
     def _explain(self, everything: Sequence[Answers], shown: Sequence[Clip], explain) -> None:
+        """The answer against the truth where it was wrong, against the second answer where it was right."""
         for a in everything if explain else []:
-            parts = explain(self.records[a.run], a, [clip.sample_id for clip in shown])
-            for clip in shown:
-                clip.explanation.extend(parts.get(clip.sample_id, []))
+            found = explain(self.records[a.run], a.seed, [clip.sample_id for clip in shown])
+            for i, clip in enumerate(shown if found else []):
+                ranked = [a.names[j] for j in a.order[int((a.sample_id == clip.sample_id).argmax())]]
+                other = clip.name if ranked[0] != clip.name else ranked[1]
+                why = reasons(a.method, ranked[0], other, found.names, found.classes, found.terms[i])
+                shape = pictures.grid(why["frame"], 1, why["title"], lambda v: f"{v:+.3f}")
+                clip.explanation.append({"title": why["title"], "grid": shape})
 
     def _clip(self, clip: Clip) -> dict[str, Any]:
         self.clips.append(clip.drawing)
@@ -288,7 +293,10 @@ def write_report(
     title: str = "Report",
     explain=None,
 ) -> None:
-    """Write the page. params: table -> what ``make_table`` was told (see ``tables.TableParams``)."""
+    """Write the page. params: table -> what ``make_table`` was told (see ``tables.TableParams``).
+
+    explain: (record, seed, sample ids) -> an object with ``classes``, ``names`` and ``terms`` (n, K, Q), or None.
+    """
     params = params or {}
     sources = [read_source(path, params.get(_name(path, params), {})) for path in table_files]
     page = Page(sources)
@@ -300,7 +308,7 @@ def write_report(
         "sources": f"{count}, {sum(len(s.lines) for s in sources)} values.",
         "simulated": [name.removesuffix(" (simulated data)") for name in simulated],
         "tables": [page.table(source) for source in sources],
-        "inflation": [pictures.inflation(s.name, s.lines) for s in sources],
+        "inflation": [part for s in sources for part in pictures.inflation(s.name, s.lines)],
         "figures": [f for s in sources for f in pictures.figures(s.name, s.lines, page.records)],
         "recordings": recordings,
         "curves": pictures.learning_curves(histories),

@@ -24,7 +24,8 @@ def attention(
     """Rows: descriptions (parts, phases, global). Columns: thirds of the time, for each of ``classes`` (default: two).
 
     Colour of a joint: attention by the class's own sentence, mean over its test recordings, in multiples of an even
-    spread over all joints and thirds (white = 1). The range is that of the data: read the scale, it may be narrow. The body is one recording of the class, in the middle of that third.
+    spread over all joints and thirds (white = 1). The range is that of the data: read the scale, it may be narrow.
+    The body is one recording of the class, in the middle of that third.
     """
     style.require(len(weights) == 1 and len(skeletons) == 1, "attention needs one --attention and one --skeletons file")
     with np.load(weights[0], allow_pickle=False) as file:

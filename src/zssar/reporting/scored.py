@@ -150,7 +150,7 @@ def ranked(
             axes = figure.add_subplot(grid[row, poses + 1 :])
             _answers(axes, values[i], int(truth[i]), names, top)
         figure.suptitle(
-            f"{Path(scores[0]).parent.name}: unseen recordings, poses in time, and the {top} best answers (standardised score)"
+            f"{Path(scores[0]).parent.name}: unseen recordings and their {top} best answers (standardised score)"
         )
         style.simulated_note(figure, is_simulated(str(trial.scores.attrs.get("dataset", ""))))
     return figure

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from zssar import config as zssar_config
 from zssar.errors import UserError
-from zssar.provenance import code_digest
+from zssar.provenance import code_digest, file_digest
 
 try:
     zssar_config.check(
@@ -196,10 +196,13 @@ RUNS_FILES = {
 }
 
 
+def runs_of(table):
+    names = RUNS_FILES[config["tables"][table]["setting"]]
+    return [run_of_cell(c, name) for c in cells_of_table(table) for name in names]
+
+
 def runs_of_table(wildcards):
-    names = RUNS_FILES[config["tables"][wildcards.table]["setting"]]
-    cells = cells_of_table(wildcards.table)
-    return [run_of_cell(cell, name) for cell in cells for name in names]
+    return runs_of(wildcards.table)
 
 
 def datasets_of_table(table):
@@ -216,21 +219,16 @@ def is_simulated(table):
     return bool(simulated_of_table(table))
 
 
-def options_of_table(table):
-    """What `zssar make_table` is told about a table, as JSON."""
+def table_options(table):
+    """What make_table is told about a table."""
     entry = config["tables"][table]
     passed = ("title", "names", "groups", "published", "published_as", "setting")
-    return json.dumps(
-        {
-            **{key: entry[key] for key in passed},
-            "order": (
-                list(config["methods"])
-                if entry["methods"] == "all"
-                else entry["methods"]
-            ),
-            "simulated": simulated_of_table(table),
-        }
-    )
+    every = entry["methods"] == "all"
+    return {
+        **{key: entry[key] for key in passed},
+        "order": list(config["methods"]) if every else entry["methods"],
+        "simulated": simulated_of_table(table),
+    }
 
 
 def figures_of_table(table):

@@ -1,3 +1,50 @@
+# Folders of results/ that hold tables, as a regular expression that also takes none.
+FOLDERS = f"({'|'.join(sorted({t.rpartition('/')[0] + '/' for t in config['tables'] if '/' in t}))})?"
+
+
+def page_digest():
+    """Hash of the template, style and script of the page, which no module imports."""
+    files = sorted((zssar_config.PACKAGE / "reporting" / "page").iterdir())
+    return "".join(file_digest(path)[:8] for path in files)
+
+
+def tables_of_report(wildcards):
+    return [
+        t
+        for t, entry in config["tables"].items()
+        if t.startswith(wildcards.folder) and entry["setting"] == "accuracy"
+    ]
+
+
+def report_inputs(wildcards):
+    """All that the page shows. It finds records, scores and labels by way of the runs files; they are named here so
+    that Snakemake knows of them."""
+    found = {"tables": [], "runs": [], "skeletons": [], "histories": [], "texts": []}
+    for table in tables_of_report(wildcards):
+        found["tables"].append(f"results/{table}.csv")
+        for c in cells_of_table(table):
+            place = f"{c['dataset']}/{c['source']}/{c['encoder']}"
+            files = ["metrics.json", "run.json", "scores.h5"]
+            found["runs"] += [run_of_cell(c, f) for f in files]
+            found["texts"] += [
+                f"results/texts/{place}/{kind}.h5"
+                for kind in zssar_config.all_texts(METHODS[c["method"]])
+            ]
+            if "features" in config["backbones"][c["backbone"]]:
+                continue
+            found["skeletons"].append(f"results/skeletons/{c['dataset']}.h5")
+            if network_of_backbone(c["backbone"]):
+                own = PROTOCOL["validation_backbone"] == "own"
+                found["histories"] += [
+                    f"results/backbones/{c['dataset']}/{one}/{c['backbone']}-{c['stream']}/history.jsonl"
+                    for one in [
+                        c["split"],
+                        *(validation_splits(c["split"]) if own else []),
+                    ]
+                ]
+    return {name: list(dict.fromkeys(files)) for name, files in found.items()}
+
+
 rule make_table:
     input:
         runs=runs_of_table,
@@ -19,7 +66,7 @@ rule make_table:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: options_of_table(w.table),
+        options=lambda w: json.dumps(table_options(w.table)),
         code=digest("commands.make_table"),
     shell:
         "zssar make_table --runs {input.runs} --table {wildcards.table} --params {params.options:q}"
@@ -118,3 +165,37 @@ rule compare_validation:
     shell:
         "zssar compare_validation --runs {input} {params.simulated} --csv {output.csv} --markdown {output.markdown}"
         " > {log} 2>&1"
+
+
+rule make_report:
+    # results/report.html holds every table of the config, results/<folder>/report.html those of that folder.
+    input:
+        unpack(report_inputs),
+    output:
+        report(
+            "results/{folder}report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"page": "everything in one file"},
+        ),
+    log:
+        "logs/make_report/{folder}report.log",
+    benchmark:
+        "logs/make_report/{folder}report.tsv"
+    wildcard_constraints:
+        folder=FOLDERS,
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        options=lambda w: json.dumps(
+            {table: table_options(table) for table in tables_of_report(w)}
+        ),
+        page=page_digest(),
+        code=digest("commands.make_report"),
+    shell:
+        "zssar make_report --tables {input.tables} --params {params.options:q} --skeletons {input.skeletons}"
+        " --histories {input.histories} --texts {input.texts} --output {output} > {log} 2>&1"

@@ -244,21 +244,16 @@ def is_simulated(table):
     return bool(simulated_of_table(table))
 
 
-def options_of_table(table):
-    """What `zssar make_table` is told about a table, as JSON."""
+def table_options(table):
+    """What make_table is told about a table."""
     entry = config["tables"][table]
     passed = ("title", "names", "groups", "published", "published_as", "setting")
-    return json.dumps(
-        {
-            **{key: entry[key] for key in passed},
-            "order": (
-                list(config["methods"])
-                if entry["methods"] == "all"
-                else entry["methods"]
-            ),
-            "simulated": simulated_of_table(table),
-        }
-    )
+    every = entry["methods"] == "all"
+    return {
+        **{key: entry[key] for key in passed},
+        "order": list(config["methods"]) if every else entry["methods"],
+        "simulated": simulated_of_table(table),
+    }
 
 
 def figures_of_table(table):
@@ -383,7 +378,11 @@ FOLDERS = "({})?".format("|".join(os.path.join(name, "") for name in sorted(FOLD
 
 
 def tables_of_report(wildcards):
-    return [t for t in config["tables"] if t.startswith(wildcards.folder)]
+    return [
+        t
+        for t, entry in config["tables"].items()
+        if t.startswith(wildcards.folder) and entry["setting"] == "accuracy"
+    ]
 
 
 def histories_of_cell(cell):

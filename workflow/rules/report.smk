@@ -24,7 +24,7 @@ rule make_report:
     params:
         options=lambda w: json.dumps(
             {
-                table: json.loads(options_of_table(table))
+                table: table_options(table)
                 for table in tables_of_report(w)
             }
         ),

@@ -19,7 +19,7 @@ rule make_table:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: options_of_table(w.table),
+        options=lambda w: json.dumps(table_options(w.table)),
         code=digest("commands.make_table"),
     shell:
         "zssar make_table --runs {input.runs} --table {wildcards.table} --params {params.options:q}"

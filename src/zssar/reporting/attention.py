@@ -15,7 +15,7 @@ from zssar.reporting.runs import is_simulated
 from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons
 
-MAP = "Oranges"
+MAP = "PuOr_r"  # orange: more than an even spread, violet: less
 
 
 def attention(
@@ -23,8 +23,9 @@ def attention(
 ) -> Figure:
     """Rows: descriptions (parts, phases, global). Columns: thirds of the time, for each of ``classes`` (default: two).
 
-    Colour and size of a joint: attention by the class's own sentence, mean over its test recordings, in multiples of
-    an even spread over all joints and thirds. The body is one recording of the class, in the middle of that third.
+    Colour of a joint: attention by the class's own sentence, mean over its test recordings, in multiples of an even
+    spread over all joints and thirds (white = 1). The range is that of the data: read the scale, it may be narrow.
+    The body is one recording of the class, in the middle of that third.
     """
     style.require(len(weights) == 1 and len(skeletons) == 1, "attention needs one --attention and one --skeletons file")
     with np.load(weights[0], allow_pickle=False) as file:
@@ -36,7 +37,7 @@ def attention(
             raise unknown("class", name, known, "option `classes` of attention")
     of, data = layout(str(found["layout"])), Skeletons(skeletons[0])
     relative = found["attention"] * found["attention"].shape[2] * found["attention"].shape[3]  # (K, slots, bins, V)
-    bins, top = relative.shape[2], float(np.quantile(relative, 0.995))
+    bins, reach = relative.shape[2], float(np.quantile(np.abs(relative - 1), 0.995))
     at = {str(name): i for i, name in enumerate(data.sample_id)}
     with style.paper():
         size = (style.PAGE, 0.95 * len(units) + 0.9)
@@ -49,7 +50,7 @@ def attention(
             for row, unit in enumerate(units):
                 for b, t in enumerate(middles):
                     axes = grid[row, c * bins + b]
-                    image = _body(axes, one, of, t, relative[k, row, b], top)
+                    image = _body(axes, one, of, t, relative[k, row, b], reach)
                     if row == 0:
                         axes.set_title(
                             f"{name}\n{b + 1} of {bins}" if b == bins // 2 else f"\n{b + 1} of {bins}", fontsize=7
@@ -63,7 +64,7 @@ def attention(
     return figure
 
 
-def _body(axes, one, of, t: int, weight: np.ndarray, top: float):
+def _body(axes, one, of, t: int, weight: np.ndarray, reach: float):
     """One pose from the front with its joints coloured by weight (V,)."""
     low, high = viewer._limits(one, of, "front")
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xticks=[], yticks=[])
@@ -72,6 +73,6 @@ def _body(axes, one, of, t: int, weight: np.ndarray, top: float):
     points = viewer._flat(one.joints[person, t], of, "front")
     for child, parent in of.edges:
         axes.plot(*points[[child, parent]].T, color="0.7", linewidth=0.7, zorder=1)
-    order = np.argsort(weight)
-    return axes.scatter(*points[order].T, c=weight[order], s=3 + 12 * np.clip(weight[order] / top, 0, 1), cmap=MAP,
-                        vmin=0, vmax=top, edgecolors="0.4", linewidths=0.25, zorder=2)  # fmt: skip
+    order = np.argsort(np.abs(weight - 1))
+    return axes.scatter(*points[order].T, c=weight[order], s=11, cmap=MAP, vmin=1 - reach, vmax=1 + reach,
+                        edgecolors="0.4", linewidths=0.25, zorder=2)  # fmt: skip

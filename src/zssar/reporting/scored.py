@@ -66,22 +66,23 @@ def similarity(scores: Paths, labels: Paths, metrics: Paths) -> Figure:
     reach = max(float(np.nanmax(np.abs(m))) for m in matrices)
     small = float(np.clip(110 / len(names), 3.5, 7))
     with style.paper():
-        side = float(np.clip(0.5 + 0.14 * len(names), 1.6, 3.2))
-        figure, grid = plt.subplots(
-            1, len(matrices), figsize=(side * len(matrices) + 1.8, side + 1.5), squeeze=False, sharey=True
-        )
+        side = float(np.clip(0.6 + 0.16 * len(names), 1.7, 3.2))
+        left = 0.055 * max(map(len, names)) * small / 7
+        size = (side * len(matrices) + left + 1.2, side + 0.9)
+        figure, grid = plt.subplots(1, len(matrices), figsize=size, squeeze=False, sharey=True)
         for axes, matrix, label in zip(grid.flat, matrices, run_labels(found)):
             image = axes.imshow(matrix, cmap="PuOr", vmin=-reach, vmax=reach, interpolation="nearest")
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize=small)
-            axes.set_yticks(range(len(names)), names, fontsize=small)
+            # Columns are numbered: names would need more room than the matrices.
+            axes.set_xticks(range(len(names)), range(1, len(names) + 1), fontsize=small)
+            axes.set_yticks(range(len(names)), [f"{n} ({i})" for i, n in enumerate(names, 1)], fontsize=small)
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
             own, others = np.nanmean(np.diag(matrix)), np.nanmean(matrix[~np.eye(len(names), dtype=bool)])
-            axes.set_title(f"{label}\nown class {own:+.2f}, others {others:+.2f}")
-            axes.set_xlabel("class text")
-        grid[0, 0].set_ylabel("class of the recordings")
+            axes.set_title(f"{label}\nown text {own:+.2f}\nothers {others:+.2f}", fontsize=7)
+            axes.set_xlabel("text of class")
+        grid[0, 0].set_ylabel("recordings of")
         bar = figure.colorbar(image, ax=grid, fraction=0.03, pad=0.02)
-        bar.set_label("mean score (standardised per recording)")
+        bar.set_label("mean standardised score")
         bar.outline.set_visible(False)
         style.simulated_note(figure, is_simulated(str(trials[0].scores.attrs.get("dataset", ""))))
     return figure
@@ -148,8 +149,9 @@ def ranked(
                 viewer._pose(axes, one, layout(one.layout), int(t), "front")
             axes = figure.add_subplot(grid[row, poses + 1 :])
             _answers(axes, values[i], int(truth[i]), names, top)
-        method = trial.scores.attrs.get("method", "run")
-        figure.suptitle(f"{method}: unseen recordings, poses in time, and the {top} best answers (standardised score)")
+        figure.suptitle(
+            f"{Path(scores[0]).parent.name}: unseen recordings and their {top} best answers (standardised score)"
+        )
         style.simulated_note(figure, is_simulated(str(trial.scores.attrs.get("dataset", ""))))
     return figure
 

@@ -96,8 +96,9 @@ def space_of_scores(scores_path: Path | str, labels_path: Path | str, seed: int 
     seed = trial.scores.seeds[0] if seed is None else seed
     scores = trial.all_scores(seed, trial.scores.epochs(seed)[-1])[~trial.seen_sample]
     names = np.array(trial.classes)[trial.labels[~trial.seen_sample]]
-    method = trial.scores.attrs.get("method", "run")
-    return Space.plain(f"after: scores of {method}, seed {seed}", standardised(scores), names, _dataset(trial))
+    return Space.plain(
+        f"after: scores of {Path(scores_path).parent.name}, seed {seed}", standardised(scores), names, _dataset(trial)
+    )
 
 
 def space_of_texts(paths: Sequence[Path | str], scores_path: Path | str, labels_path: Path | str) -> Space:
@@ -125,7 +126,7 @@ def space_of_columns(scores_path: Path | str, labels_path: Path | str, seed: int
     seed = trial.scores.seeds[0] if seed is None else seed
     scores = standardised(trial.all_scores(seed, trial.scores.epochs(seed)[-1]))
     names = np.where(trial.seen, SEEN, np.array(trial.classes))
-    return Space.plain(f"texts after: {trial.scores.attrs.get('method', 'run')}", scores.T, names, _dataset(trial))
+    return Space.plain(f"texts after: {Path(scores_path).parent.name}", scores.T, names, _dataset(trial))
 
 
 def _dataset(trial) -> str:
@@ -246,6 +247,7 @@ def losses(
                     dashes = ("-", "--", "-.", ":")[(i // len(style.CATEGORIES)) % 4]
                     axes.plot(x, y, dashes, color=colour, linewidth=1.0, label=label if j == 0 else None)
             axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
+            axes.xaxis.get_major_locator().set_params(integer=True)
             if log:
                 axes.set_yscale("log")
         style.legend(figure, *grid[0, 0].get_legend_handles_labels())

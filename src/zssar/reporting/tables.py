@@ -182,8 +182,9 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         ]
     if "samples per second" in heads:
         notes.append(
-            "Size and speed: numbers learned by the alignment method; operations (a multiplication and an addition are "
-            "two) and speed of scoring test samples against the unseen classes, features in memory, on the device that "
+            "Size and speed: numbers that a trained alignment method stores; operations (a multiplication and an "
+            "addition are two) and speed of scoring test samples against the unseen classes, features in memory, on "
+            "the device that "
             "efficiency.json of the run names. Not percent."
         )
     if "GZSL H" not in heads and "AUSUC" in heads:

@@ -15,17 +15,15 @@ Differences: the last epoch is the result, at a constant learning rate. PURLS lo
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from zssar.alignment import inputs, layers, loops, losses
+from zssar.alignment import inputs, layers, loops
+from zssar.alignment.nodes import unit_nodes
+from zssar.alignment.projection import INITIAL_SCALE, slot_losses, slot_projection
 from zssar.interfaces import AlignmentMethod
 
-SCALE = math.log(1 / 0.07)  # the released start value; never exponentiated
 TIME_BINS = 3
 
 
@@ -34,18 +32,15 @@ class Projection(nn.Module):
 
     def __init__(self, channels: int, dim: int, hidden: int, dropout: float):
         super().__init__()
-        first, second = nn.Linear(channels, hidden), nn.Linear(hidden, dim)
-        for linear in (first, second):
-            nn.init.kaiming_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
-        self.layers = nn.Sequential(
-            *(nn.BatchNorm1d(channels), nn.Dropout(dropout), first, nn.SiLU()),
-            *(nn.BatchNorm1d(hidden), nn.Dropout(dropout), second, nn.Tanh()),
-        )
-        self.scale = nn.Parameter(torch.tensor(SCALE))
+        self.layers = slot_projection(1, channels, dim, hidden, dropout=dropout)
+        self.scale = nn.Parameter(torch.tensor(INITIAL_SCALE))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layers(x)  # (n, channels) -> (n, dim)
+
+    def loss(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """PURLS Eq. 3 for the one slot: x (B, channels), the samples' unit texts t (B, dim)."""
+        return slot_losses(self(x)[:, None], t[:, None], self.scale[None])[0]
 
 
 class Global(AlignmentMethod):
@@ -79,7 +74,7 @@ class Global(AlignmentMethod):
             self.net_ = Projection(x.shape[1], t.shape[1], self.hidden, self.dropout).to(self.device)
 
             def loss(rows):
-                return losses.symmetric_contrastive(self.net_.scale * self.net_(x[rows]) @ t[rows].T)
+                return self.net_.loss(x[rows], t[rows])
 
             watch = loops.Watch(lambda: loss(held).item(), "min", patience=25, cooldown=3) if self.holdout else None
             loops.train(
@@ -116,11 +111,4 @@ class Global(AlignmentMethod):
     def _pooled(self, features, dim: int | None = None) -> np.ndarray:
         if self.view == "pooled":
             return inputs.array(features, "pooled", dim=dim)
-        blocks = inputs.chunks(features, "grid", 512, ndim=4, dim=dim)
-        return np.concatenate([mean_node(block) for block in blocks])
-
-
-def mean_node(grid: np.ndarray) -> np.ndarray:
-    """(n, D, T', V) -> (n, D): time in three bins, nodes of unit length (zero nodes stay zero), averaged."""
-    bins = F.adaptive_avg_pool2d(torch.from_numpy(grid), (TIME_BINS, grid.shape[3]))
-    return F.normalize(bins, dim=1).mean((2, 3)).numpy()
+        return unit_nodes(features, TIME_BINS, "cpu", dim).float().mean(1).numpy()

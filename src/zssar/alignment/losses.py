@@ -20,12 +20,6 @@ def hinge_rank(
     return violation.scatter(1, labels[:, None], 0.0).sum(1).mean()
 
 
-def symmetric_contrastive(logits: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of rows plus that of columns, sample i belonging to text i. logits (B, B); PURLS, section 3.3."""
-    target = torch.arange(len(logits), device=logits.device)
-    return F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
-
-
 def detached_hinge(e: torch.Tensor, classes: torch.Tensor, labels: torch.Tensor, margin: float) -> torch.Tensor:
     """``hinge_rank`` of dot products e (B, D) . classes (K, D), as in ReViSE and JPoSE of the SynSE release.
 

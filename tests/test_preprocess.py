@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,8 +189,10 @@ class Foreign:
         yield Problem("somewhere", "broken", 3)
 
 
-def test_a_reader_without_a_listing_works(tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", [1, 64e6])
+def test_a_reader_without_a_listing_works(tmp_path, monkeypatch, block):
     (tmp_path / "raw").mkdir()
+    monkeypatch.setattr(convert, "BLOCK", block)
     monkeypatch.setattr(convert.plugins, "load", lambda *a: Foreign)
     monkeypatch.setattr(convert.plugins, "create", lambda *a: Foreign())
     monkeypatch.setattr(convert.Job, "code", lambda self: "")
@@ -197,6 +200,26 @@ def test_a_reader_without_a_listing_works(tmp_path, monkeypatch):
     assert len(skeletons) == 5
     assert report["files"]["used"] == 5
     assert report["problems"] == [{"path": "somewhere", "line": 3, "reason": "broken"}]
+    for i in range(5):
+        x = np.random.default_rng(i).normal(size=(1, 4, 25, 3)).astype(np.float32)
+        np.testing.assert_allclose(skeletons.sequence(i).joints, x - x[0, 0, 1], atol=1e-6)
+
+
+class Uneven(Foreign):
+    """A reader whose recordings differ in their joints."""
+
+    def sequences(self, root):
+        for i, item in enumerate(super().sequences(root)):
+            yield replace(item, joints=item.joints[:, :, : 25 - i]) if i < 5 else item
+
+
+def test_recordings_of_different_shapes_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "raw").mkdir()
+    monkeypatch.setattr(convert.plugins, "load", lambda *a: Uneven)
+    monkeypatch.setattr(convert.plugins, "create", lambda *a: Uneven())
+    monkeypatch.setattr(convert.Job, "code", lambda self: "")
+    with pytest.raises(UserError, match=r"1: persons, joints, channels are \(1, 24, 3\), but \(1, 25, 3\)"):
+        run(tmp_path / "raw")
 
 
 def test_the_reader_shown_in_the_documentation_works(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,11 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         section = "methods" if floor == "alignment" else floor
         known = sorted(p.stem for p in (PACKAGE / floor).glob("*.py") if p.stem != "__init__")
         for name, entry in config[section].items():
-            if floor == "backbones" and entry[key] == NO_NETWORK:
+            if section == "backbones" and ("features" in entry) == ("module" in entry):
+                raise UserError(f"config: backbones.{name}: give either module, a network, or features, a folder")
+            if section == "backbones" and entry.get(key) == NO_NETWORK:
                 _check_no_network(name, entry)
-            elif "." not in entry[key] and entry[key] not in known:
+            elif key in entry and "." not in entry[key] and entry[key] not in known:
                 raise unknown(f"{floor} module", entry[key], known, f"config: {section}.{name}.{key}")
     kinds = sorted(p.stem for p in prompts.glob("*.md"))
     for name, entry in config["methods"].items():
@@ -103,10 +106,19 @@ def _check_no_network(name: str, entry: dict[str, Any]) -> None:
         )
 
 
+@cache
+def _splits() -> dict[str, Any]:
+    return yaml.safe_load((PACKAGE / "datasets" / "splits.yaml").read_text(encoding="utf-8"))
+
+
 def published_splits(dataset: str) -> list[str]:
     """Names of the class splits that ship for a data set (none for a user's own)."""
-    table = yaml.safe_load((PACKAGE / "datasets" / "splits.yaml").read_text(encoding="utf-8"))
-    return sorted(table.get(dataset, {}).get("protocols", {}))
+    return sorted(_splits().get(dataset, {}).get("protocols", {}))
+
+
+def default_partition(dataset: str) -> str:
+    """The partition of a split whose name gives none."""
+    return _splits().get(dataset, {}).get("default_partition", "xsub")
 
 
 def expand_splits(dataset: str, splits: list[str], place: str = "") -> Iterator[str]:
@@ -129,16 +141,25 @@ def expand_splits(dataset: str, splits: list[str], place: str = "") -> Iterator[
 
 def folder(entry: dict[str, Any], name: str) -> str:
     """The root of a data set with variables expanded. Raises UserError if there is none or a variable is not set."""
-    root = os.path.expanduser(os.path.expandvars(entry.get("root", "")))
-    if not root:
+    if not entry.get("root"):
         raise UserError(f"config: datasets.{name}.root is missing: the folder that holds the recordings")
-    if "$" in root:
-        variable = root[root.index("$") + 1 :].strip("{").split("}")[0].split("/")[0]
+    return expanded(entry["root"], f"datasets.{name}.root")
+
+
+def expanded(path: str, key: str) -> str:
+    """A folder of the config with variables expanded. Raises UserError naming the key if a variable is not set."""
+    found = os.path.expanduser(os.path.expandvars(path))
+    if "$" in found:
+        variable = found[found.index("$") + 1 :].strip("{").split("}")[0].split("/")[0]
         raise UserError(
-            f"config: datasets.{name}.root is {entry['root']!r}, but the environment variable {variable} is not set. "
+            f"config: {key} is {path!r}, but the environment variable {variable} is not set. "
             f"Set it (export {variable}=/folder/of/data) or write the folder into the config."
         )
-    return root
+    return found
+
+
+# Class lists that are the beginning of a longer one: they share its committed answers.
+LONGER = {"ntu60": "ntu120", "kinetics200": "kinetics400"}
 
 
 def class_names_file(name: str) -> str:

@@ -2,7 +2,8 @@
 
 Skeleton file ``results/skeletons/{dataset}.h5``: ragged, frames of all samples one after another.
     joints float32 (F, M, V, C), present bool (F, M), offsets int64 (n + 1,), sample_id, label, subject, camera, setup,
-    replication (n,); attributes dataset, layout, class_names, recipe, provenance (JSON).
+    replication (n,); attributes dataset, layout, class_names, recipe, provenance (JSON). Written by preprocessing also:
+    frames, bodies (ids in the raw recording) and content (32 hex digits: hash of its raw joints), (n,) each.
 Feature file: one dataset per view (n, ...), sample_id (n,), and for seen_train ``label`` (n,) as class indices.
 Text file: ``embeddings`` float32 (K, units, dim); attributes names, units, kind.
 Score file: ``seed{s}/epoch{e}`` float32 (n, K) and, for methods that are not pairwise, ``seed{s}/epoch{e}_unseen``.
@@ -100,10 +101,16 @@ def _get_attrs(source) -> dict[str, Any]:
 # --- skeletons -------------------------------------------------------------------------------------------------------
 
 
-def write_skeletons(path: Path | str, sequences: Iterable[SkeletonSequence], attrs: Mapping[str, Any]) -> int:
+def write_skeletons(
+    path: Path | str,
+    sequences: Iterable[SkeletonSequence],
+    attrs: Mapping[str, Any],
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> int:
     """Stream sequences into one ragged file; memory is bounded by a block of about 64 MB. Returns the sample count.
 
-    All sequences must share M, V and C. attrs must hold dataset, layout and class_names.
+    All sequences must share M, V and C. attrs must hold dataset, layout and class_names. columns: more facts about
+    each sample, (n,) numbers or bytes. Not compressed: noise of the sensor fills the digits (docs/data.md).
     """
     with whole(path) as draft, h5py.File(draft, "w") as file:
         meta: dict[str, list] = {key: [] for key in ("sample_id", *META)}
@@ -126,6 +133,10 @@ def write_skeletons(path: Path | str, sequences: Iterable[SkeletonSequence], att
         file["sample_id"] = np.array(meta.pop("sample_id"), dtype=h5py.string_dtype())
         for key, values in meta.items():
             file[key] = np.array(values, np.int32)
+        for key, column in (columns or {}).items():
+            if len(column) != len(offsets) - 1:
+                raise ValueError(f"{path}: column {key} has {len(column)} values for {len(offsets) - 1} samples")
+            file[key] = column
         _set_attrs(file, attrs)
         return len(offsets) - 1
 

@@ -1,7 +1,7 @@
 rule align:
     input:
-        seen_train=rules.extract_features.output.seen_train,
-        test=rules.extract_features.output.test,
+        seen_train="results/features/{dataset}/{split}/{backbone}-{stream}/seen_train.h5",
+        test="results/features/{dataset}/{split}/{backbone}-{stream}/test.h5",
         texts=texts_of_method,
     output:
         scores="results/runs/{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}/scores.h5",
@@ -38,7 +38,7 @@ rule evaluate:
     input:
         scores=rules.align.output.scores,
         record=rules.align.output.record,
-        labels=rules.extract_features.output.labels,
+        labels="results/features/{dataset}/{split}/{backbone}-{stream}/test_labels.csv",
         val_scores=lambda w: validation_runs(w, "scores.h5"),
         val_labels=lambda w: validation_runs(w, "test_labels.csv"),
     output:

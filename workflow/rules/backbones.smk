@@ -9,6 +9,8 @@ rule pretrain_backbone:
         "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.log",
     benchmark:
         "logs/pretrain_backbone/{dataset}/{split}/{backbone}-{stream}.tsv"
+    wildcard_constraints:
+        backbone=NETWORKS,
     threads: 1
     resources:
         gpu=GPU,
@@ -47,6 +49,8 @@ rule extract_features:
         "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.log",
     benchmark:
         "logs/extract_features/{dataset}/{split}/{backbone}-{stream}.tsv"
+    wildcard_constraints:
+        backbone=NETWORKS,
     threads: 1
     resources:
         gpu=GPU,
@@ -65,3 +69,30 @@ rule extract_features:
         "zssar extract_features --skeletons {input.skeletons} --split {wildcards.split} {params.weights}"
         " --views {params.views} --device {params.device} --precision {params.precision}"
         " --seen-train {output.seen_train} --test {output.test} --test-labels {output.labels} > {log} 2>&1"
+
+
+rule import_features:
+    output:
+        seen_train="results/features/{dataset}/{split}/{backbone}-{stream}/seen_train.h5",
+        test="results/features/{dataset}/{split}/{backbone}-{stream}/test.h5",
+        labels="results/features/{dataset}/{split}/{backbone}-{stream}/test_labels.csv",
+        report="results/features/{dataset}/{split}/{backbone}-{stream}/import.json",
+    log:
+        "logs/import_features/{dataset}/{split}/{backbone}-{stream}.log",
+    benchmark:
+        "logs/import_features/{dataset}/{split}/{backbone}-{stream}.tsv"
+    wildcard_constraints:
+        backbone=IMPORTED,
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        root=folder_of_features,
+        names=names_of_dataset,
+        code=digest("commands.import_features"),
+    shell:
+        "zssar import_features --root {params.root:q} --dataset {wildcards.dataset} --split {wildcards.split}"
+        " --class-names {params.names} --seen-train {output.seen_train} --test {output.test}"
+        " --test-labels {output.labels} --report {output.report} > {log} 2>&1"

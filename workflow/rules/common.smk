@@ -23,6 +23,16 @@ GPU = int(
     or (config["device"] == "auto" and zssar_config.has_gpu())
 )
 PROTOCOL = config["protocol"]
+# Backbones that are folders of precomputed features, and networks of ours, as regular expressions (or one for nothing).
+IMPORTED, NETWORKS = (
+    "|".join(
+        b
+        for b, entry in config["backbones"].items()
+        if ("features" in entry) == imported
+    )
+    or "(?!)"
+    for imported in (True, False)
+)
 
 
 wildcard_constraints:
@@ -49,6 +59,16 @@ def root_of_dataset(wildcards):
         return f"results/raw/{wildcards.dataset}"
     try:
         return zssar_config.folder(entry, wildcards.dataset)
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def folder_of_features(wildcards):
+    key = f"backbones.{wildcards.backbone}.features"
+    try:
+        return zssar_config.expanded(
+            config["backbones"][wildcards.backbone]["features"], key
+        )
     except UserError as error:
         raise WorkflowError(str(error))
 
@@ -103,7 +123,8 @@ def validation_runs(wildcards, file):
 def key_of_run(wildcards):
     """The columns of the runs file that identify a run, as JSON."""
     w = wildcards
-    partition = w.split.split("-val")[0].partition("@")[2] or "xsub"
+    partition = w.split.split("-val")[0].partition("@")[2]
+    partition = partition or zssar_config.default_partition(w.dataset)
     run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
     return json.dumps(
         {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True
@@ -173,7 +194,9 @@ def names_of_dataset(wildcards):
 
 def frozen_name(wildcards):
     """The folder of prompts/frozen is that of the class list: data sets with the same list share their texts."""
-    return os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
+    name = os.path.basename(names_of_dataset(wildcards)).removesuffix(".csv")
+    alone = os.path.isdir(f"prompts/frozen/{name}")
+    return name if alone else zssar_config.LONGER.get(name, name)
 
 
 def frozen_of_kind(wildcards):

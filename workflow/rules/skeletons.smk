@@ -43,6 +43,7 @@ rule preprocess_skeletons:
         names=lambda w: " ".join(
             (f"--class-names {entry['class_names']}" if "class_names" in entry else "")
             + (" --allow-missing-classes" if entry["allow_missing_classes"] else "")
+            + (" --drop-duplicates" if entry["drop_duplicates"] else "")
             for entry in [config["datasets"][w.dataset]]
         ),
         code=lambda w: digest(

@@ -38,6 +38,11 @@ def run(args: argparse.Namespace) -> None:
     print(sniff.describe(found, args.root))
     names = class_names(args.class_names) if args.class_names else doctor.default_classes(args.dataset, reader)
     cls = plugins.load("datasets", reader)
+    if names is None and reader == "custom":
+        from zssar.datasets.custom import classes_of
+
+        names = classes_of(args.root)
+        print("class list: the classes that recordings.csv names, sorted; training needs one of yours (index,name)")
     if names is not None:
         params["class_names"] = names
     params |= _params(args.params)

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.allow_missing_classes:
         report.check_classes(found)
     kept = (sequence for sequence in convert.join(job, work) if sequence.sample_id not in copies)
-    storage.write_skeletons(args.output, kept, _attributes(args, job, names, tally))
+    storage.write_skeletons(args.output, kept, _attributes(args, job, names, tally), tally.columns())
     storage.write_json(args.report, found)
     shutil.rmtree(work)
     print(report.summary(found), file=sys.stderr)

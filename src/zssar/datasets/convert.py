@@ -1,13 +1,14 @@
 """Raw recordings through a recipe into one skeleton file, part by part: several processes, bounded memory, resumable.
 
-The recordings are cut into parts. A process reads one part, writes its arrays (.npy) into ``<output>.parts/`` and,
-last, a small JSON that says the part is complete. In the end the parts are joined in order. A
-killed run leaves its complete parts behind and the next one uses them, provided that nothing that matters has changed:
-``plan.json`` holds a digest of reader, parameters, recipe, code, and of name, size and time of every file.
+The recordings are cut into parts. A process reads one part, streams its arrays into ``<output>.parts/`` and writes,
+last, a small JSON that says the part is complete. In the end the parts are joined in order. A killed run leaves its
+complete parts behind and the next one uses them, provided that nothing that matters has changed: ``plan.json`` holds a
+digest of reader, parameters, recipe, code, and of name, size and time of every file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from zssar.provenance import code_digest
 from zssar.skeleton import recipes
 
 PART = (100, 1000)  # least and most recordings; 1000 are about 50 MB of NTU skeletons
+BLOCK = 64e6  # bytes kept before they are written
 PARTS = 16  # wished for, so that several processes have something to do
 COLUMNS = (*storage.META, "frames", "bodies")
 
@@ -108,6 +110,11 @@ class Tally:
         """One of COLUMNS, (n,)."""
         return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)
 
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the skeleton file holds beside META, (n,) each: frames of the clip, ids and hash of the raw recording."""
+        content = np.array([digest for _, digest in self.samples], "S32")
+        return {"frames": self.column("frames"), "bodies": self.column("bodies"), "content": content}
+
     def digest(self) -> str:
         """One hash over the names and raw joints of all recordings that were used."""
         return hashlib.sha256("\n".join(" ".join(sample) for sample in sorted(self.samples)).encode()).hexdigest()
@@ -153,22 +160,57 @@ def convert_part(
 ) -> int:
     """Read one part and write it; returns the number of units."""
     tally = Tally()
-    found = list(_apply(job, _results(reader or job.dataset(), units, step), tally))
-    if found:
-        _save(_array(work, index, "joints"), np.concatenate([s.joints.swapaxes(0, 1) for s in found]))
-        _save(_array(work, index, "present"), np.concatenate([s.present.T for s in found]))
-    storage.write_json(_done(work, index), tally.as_json())
+    found = _apply(job, _results(reader or job.dataset(), units, step), tally)
+    with _arrays(work, index, "wb") as (joints, present):
+        shape = _stream(found, joints, present)
+    storage.write_json(_done(work, index), {"shape": shape, **tally.as_json()})
     return len(units)
+
+
+def _stream(sequences: Iterable[SkeletonSequence], joints, present) -> tuple[int, ...]:
+    """Write joints (F, M, V, C) and present (F, M) of all sequences, block by block; returns (M, V, C)."""
+    block: list[SkeletonSequence] = []
+    size, shape = 0, (0, 0, 0)
+    for sequence in sequences:
+        bodies, _, *rest = sequence.joints.shape
+        if shape not in ((0, 0, 0), (bodies, *rest)):
+            raise UserError(
+                f"{sequence.sample_id}: persons, joints, channels are {(bodies, *rest)}, but {shape} in the recordings "
+                "before it; all recordings of a data set must be alike"
+            )
+        shape = (bodies, *rest)
+        block.append(sequence)
+        size += sequence.joints.nbytes
+        if size > BLOCK:
+            _flush(block, joints, present)
+            size = 0
+    _flush(block, joints, present)
+    return shape
+
+
+def _flush(block: list[SkeletonSequence], joints: BinaryIO, present: BinaryIO) -> None:
+    if block:
+        frames = sum(s.joints.shape[1] for s in block)
+        bodies, _, *rest = block[0].joints.shape
+        # Into arrays of our own: concatenate would keep the order in memory, persons first, which is slow to write.
+        out = np.empty((frames, bodies, *rest), np.float32)
+        joints.write(np.concatenate([s.joints.swapaxes(0, 1) for s in block], out=out).data)
+        out = np.empty((frames, bodies), bool)
+        present.write(np.concatenate([s.present.T for s in block], out=out).data)
+        block.clear()
 
 
 def join(job: Job, work: Path) -> Iterator[SkeletonSequence]:
     """The sequences of all parts below ``work``, in order; arrays stay on disk until they are used."""
     layout = job.dataset().layout
     for path in sorted(work.glob("[0-9]*.json")):
-        tally = Tally.from_json(storage.read_json(path))
+        content = storage.read_json(path)
+        tally, (bodies, *rest) = Tally.from_json(content), content["shape"]
         if not tally.samples:
             continue
-        joints, present = (np.load(_array(work, int(path.stem), name), mmap_mode="r") for name in ("joints", "present"))
+        with _arrays(work, int(path.stem), "rb") as (joints_file, present_file):
+            joints = np.asarray(np.memmap(joints_file, np.float32, "r")).reshape(-1, bodies, *rest)
+            present = np.asarray(np.memmap(present_file, bool, "r")).reshape(-1, bodies)
         end = 0
         for (sample_id, _), numbers in zip(tally.samples, tally.numbers):
             row = dict(zip(COLUMNS, numbers))
@@ -213,13 +255,11 @@ def _apply(job: Job, results: Iterable[tuple[str, list]], tally: Tally) -> Itera
         tally.bad += not usable
 
 
-def _array(work: Path, index: int, name: str) -> Path:
-    return work / f"{index:05d}.{name}.npy"
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with storage.whole(path) as draft, draft.open("wb") as file:
-        np.save(file, array)
+@contextlib.contextmanager
+def _arrays(work: Path, index: int, mode: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """The two array files of a part; whole only if the part's JSON is there."""
+    with (work / f"{index:05d}.joints").open(mode) as joints, (work / f"{index:05d}.present").open(mode) as present:
+        yield joints, present
 
 
 def _done(work: Path, index: int) -> Path:

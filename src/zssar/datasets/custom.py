@@ -223,6 +223,13 @@ def _rotation(axes: Sequence[str]) -> np.ndarray:
     return matrix
 
 
+def classes_of(root: Path) -> list[str]:
+    """The classes that the list names, sorted: for looking at recordings before there is a class list."""
+    units, _ = archives.find(root, (".csv",), EXPECTED)
+    lists = [unit for unit in units if archives.name_of(unit) == INDEX]
+    return sorted({row["class"] for unit in lists[:1] for _, row in _index(unit) if row["class"]}) or [""]
+
+
 def _index(unit: str) -> list[tuple[int, dict[str, str]]]:
     """(line, row) of the list. Raises UserError if it cannot be read or lacks a column."""
     try:

@@ -59,7 +59,7 @@ def _cut(s: SkeletonSequence, label: int, aside: float, persons: int, frames: in
 def _ntu(folder: Path, classes: int, subjects: int, **more) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for s in people("kinect25", classes, subjects, 3, **more):
-        ntu.write(folder, s)
+        ntu.write(folder, replace(s, setup=1 + s.subject % 2))
 
 
 def _utd_mhad(folder: Path, classes: int, subjects: int, **more) -> None:

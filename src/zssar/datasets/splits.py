@@ -55,10 +55,17 @@ def expand(name: str) -> list[str]:
     return [f"{start}_{draw}{rest}" for draw in range(int(match["draws"]))]
 
 
-def resolve(dataset: str, name: str, meta: Mapping[str, np.ndarray], num_classes: int | None = None) -> Split:
+def resolve(
+    dataset: str,
+    name: str,
+    meta: Mapping[str, np.ndarray],
+    num_classes: int | None = None,
+    parts: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Split:
     """The split of that name over the samples described by ``meta`` (columns of ``storage.skeleton_meta``).
 
     num_classes: length of the class list in use; needed for data sets that are not in ``splits.yaml``.
+    parts: (train, test) of samples that come partitioned already; the name of the partition is then only noted.
     Raises UserError for unknown data sets, protocols, partitions, for lists that do not fit ``num_classes``, and for
     partitions that need a column which is unknown or leave no training or no test sample.
     """
@@ -68,7 +75,7 @@ def resolve(dataset: str, name: str, meta: Mapping[str, np.ndarray], num_classes
     unseen, source, validation = _classes(dataset, match["protocol"], num_classes)
     count = num_classes or table()[dataset]["classes"]
     partition = match["partition"] or table().get(dataset, {}).get("default_partition", "xsub")
-    train, test, how = _partition(dataset, partition, meta)
+    train, test, how = (*parts, "partition as it came") if parts else _partition(dataset, partition, meta)
     seen = tuple(c for c in range(count) if c not in unseen)
     parent = Split(name.split("-val")[0], seen, unseen, train, test, partition, f"{source}; {how}")
     if match["val"] is None:

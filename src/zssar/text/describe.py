@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zssar.config import LONGER
 from zssar.errors import UserError
 from zssar.text.answers import Answered, in_class_order, read_answers
 from zssar.text.prompts import Kind, label_text
@@ -78,7 +79,10 @@ def from_frozen(kind: Kind, names: Sequence[str], folder: Path) -> list[Answered
     path = folder / f"{kind.name}.jsonl"
     if not path.is_file():
         raise UserError(_nothing_frozen(kind, path))
-    lines = in_class_order(path, read_answers(path), names)
+    answered = read_answers(path)
+    if folder.name in LONGER.values() and [line.name for line in answered[: len(names)]] == list(names):
+        answered = answered[: len(names)]  # NTU-120 begins with NTU-60
+    lines = in_class_order(path, answered, names)
     check_complete(path, kind, lines)
     stale = sum(line.template != kind.template for line in lines)
     if stale:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 CLASS_NAMES = ROOT / "src" / "zssar" / "datasets" / "class_names"
 PROFILE = "profile"  # numbers, not texts: checked by its own tests
 KINDS = {path.stem: read_kind(path) for path in sorted((ROOT / "prompts").glob("*.md")) if path.stem != PROFILE}
-FILES = [path for path in sorted((ROOT / "prompts" / "frozen").glob("*/*.jsonl")) if path.stem != PROFILE]
+FILES = [path for path in sorted((ROOT / "prompts" / "frozen").glob("*/*.jsonl")) if path.stem.split(".")[0] != PROFILE]
 
 
 def names_of(dataset: str) -> list[str]:

@@ -201,6 +201,15 @@ def frozen_name(wildcards):
 
 def frozen_of_kind(wildcards):
     """The committed answers, if there are any; describe_classes says what to do where there are none."""
-    path = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}.jsonl"
-    from_file = not config["sources"][wildcards.source] and os.path.exists(path)
-    return [path] if from_file else []
+    source = config["sources"][wildcards.source]
+    if not is_frozen(source):
+        return []
+    start = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}"
+    authors = source.get("answers", [""])
+    paths = [f"{start}.{author}.jsonl" if author else f"{start}.jsonl" for author in authors]
+    return [path for path in paths if os.path.exists(path)]
+
+
+def is_frozen(source):
+    """Whether a source reads committed answers."""
+    return not set(source) - {"answers"}

@@ -66,3 +66,14 @@ def test_the_split_is_the_same_without_a_network(folder, tmp_path):
     _, attrs, _ = read(tmp_path / "seen_train.h5")
     assert attrs["split"] == SPLIT
     assert len(attrs["unseen"]) == 2
+
+
+@pytest.mark.parametrize("recipe", ["aimclr", "shiftgcn"])
+def test_recipes_that_remove_movement_are_refused(folder, tmp_path, recipe, capsys):
+    import h5py
+
+    (tmp_path / "skeletons.h5").write_bytes((folder / "skeletons.h5").read_bytes())
+    with h5py.File(tmp_path / "skeletons.h5", "r+") as file:
+        file.attrs["recipe"] = recipe
+    assert cli.main(without_network(tmp_path, tmp_path, "profile")) == 2
+    assert f"recipe {recipe!r}" in " ".join(capsys.readouterr().err.split())

@@ -17,6 +17,7 @@ include: "workflow/rules/backbones.smk"
 include: "workflow/rules/texts.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/reporting.smk"
+include: "workflow/rules/sweeps.smk"
 
 
 rule all:

@@ -96,6 +96,20 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
                 raise unknown("method", method, config["methods"], f"{place}.methods")
         for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
             pass
+    for sweep, entry in config["sweeps"].items():
+        _check_sweep(config, entry, f"config: sweeps.{sweep}")
+
+
+def _check_sweep(config: dict[str, Any], entry: dict[str, Any], place: str) -> None:
+    for key in ("dataset", "backbone", "encoder"):
+        if entry[key] not in config[f"{key}s"]:
+            raise unknown(key, entry[key], config[f"{key}s"], f"{place}.{key}")
+    for number, run in enumerate(entry["runs"]):
+        for key, section in (("method", "methods"), ("source", "sources")):
+            if run.get(key, "frozen") not in config[section]:
+                raise unknown(key, run[key], config[section], f"{place}.runs.{number}.{key}")
+    for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
+        pass
 
 
 def _check_no_network(name: str, entry: dict[str, Any]) -> None:

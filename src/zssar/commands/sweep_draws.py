@@ -12,9 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--runs", type=json.loads, required=True, metavar="JSON", help="list of runs (zssar.sweeps.running.Run)")
     add("--splits", nargs="+", required=True, help="split names, draws spelled out")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--skeletons", metavar="H5", help="recordings: the profile is measured, no network is used")
-    source.add_argument("--features", nargs="+", metavar="SPLIT=DIR", help="what extract_features wrote, per split")
+    add("--skeletons", required=True, metavar="H5", help="recordings, on which the profile is measured")
+    add("--features", nargs="*", default=[], metavar="SPLIT=DIR", help="what extract_features wrote, for networks")
     add("--texts", nargs="+", required=True, metavar="SOURCE/KIND=H5", help="embeddings of encode_texts")
     add("--form", required=True, metavar="MD", help="prompts/profile.md, for the groups of quantities")
     add("--validation", type=int, default=0, help="validation splits that calibrate GZSL")
@@ -50,12 +49,11 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"--texts lacks {', '.join(missing)} (there are: {', '.join(paths)})")
         return storage.read_texts({kind: paths[f"{source}/{kind}"] for kind in kinds})
 
-    if args.skeletons:
-        material_of = material.of_skeletons(args.skeletons)
-    else:
+    material_of = material.of_skeletons(args.skeletons)
+    if args.features:
         folders = _pairs(args.features, "--features")
         views = sorted(_views(runs))
-        material_of = material.of_features(lambda split: _folder(folders, split), views)
+        material_of = material.of_features(lambda split: _folder(folders, split), views, args.skeletons)
     quantities = read_kind(args.form).front.quantities
     progress = Progress("sweep", len(args.splits) * len(runs), "runs")
     table, classes = running.sweep(

@@ -1,7 +1,8 @@
 """What a sweep says in few numbers, and drawn: accuracy along an axis (noise, quantities, seen classes), and in groups.
 
-Draws of classes share classes, so that neither the draws nor the clips are independent. The interval of a cell therefore
-resamples draws and classes at once (pigeonhole bootstrap, evaluation/statistics.py); on a single split, classes alone.
+Draws of classes share classes, so that neither the draws nor the clips are independent. The interval of a cell
+therefore resamples draws and classes at once (pigeonhole bootstrap, evaluation/statistics.py); on a single split,
+classes alone.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def summarise(runs: pd.DataFrame, classes: pd.DataFrame, reference: str | None =
     """
     runs = runs.assign(column=runs["split"].map(column_group))
     classes = classes.assign(column=classes["split"].map(column_group))
-    parts = {key: part for key, part in classes.groupby(["column", "method", "source"])}
+    parts = dict(list(classes.groupby(["column", "method", "source"])))
     lines = []
     for (dataset, column, method, source), found in runs.groupby(["dataset", "column", "method", "source"], sort=False):
         top1, h = cell(found, "zsl", "top1", "main"), cell(found, "gzsl", "harmonic", "main")
@@ -93,7 +94,9 @@ def summarise(runs: pd.DataFrame, classes: pd.DataFrame, reference: str | None =
                 "harmonic_sd": h.spread if h else math.nan,
             }
         )
-    table = pd.DataFrame(lines).reindex(columns=COLUMNS)
+    table = pd.DataFrame(lines, columns=COLUMNS).assign(number=lambda t: pd.to_numeric(t["value"], errors="coerce"))
+    table = table.sort_values(["dataset", "column", "axis", "method", "source", "number"], kind="stable")
+    table = table.drop(columns="number").reset_index(drop=True)
     return _tested(table, runs, reference) if reference else table
 
 
@@ -143,9 +146,10 @@ def to_markdown(table: pd.DataFrame, title: str) -> str:
         text += ["|---|---|---|---:|---:|---:|---:|---:|"]
         for row in lines.itertuples():
             varied = f"{row.axis} = {row.value}" if isinstance(row.axis, str) and row.axis else ""
+            better = f"{_share(row.better)} | {_p(row.p_holm)}"
             text.append(
                 f"| {row.method} | {row.source} | {varied} | {_plus_minus(row.top1, row.sd)} | {row.low:.1f} to "
-                f"{row.high:.1f} | {_plus_minus(row.harmonic, row.harmonic_sd)} | {_share(row.better)} | {_p(row.p_holm)} |"
+                f"{row.high:.1f} | {_plus_minus(row.harmonic, row.harmonic_sd)} | {better} |"
             )
         text.append("")
     text += [
@@ -179,7 +183,8 @@ def ablation(summary: pd.DataFrame, axis: str, names: dict[str, str] | None = No
     names: label per method or ``method (source)``. log: logarithmic axis (numbers of classes or quantities).
     """
     lines = summary[summary["axis"] == axis]
-    style.require(len(lines) > 0, f"no run of these summaries varies {axis!r}; known: {sorted(summary['axis'].dropna())}")
+    known = ", ".join(sorted(set(summary["axis"].dropna())))
+    style.require(len(lines) > 0, f"no run of these summaries varies {axis!r}; known: {known}")
     numeric = pd.to_numeric(lines["value"], errors="coerce").notna().all()
     panels = list(lines.groupby(["dataset", "column"], sort=False))
     labels = _labels(lines, names or {})

@@ -1,4 +1,4 @@
-"""What one split gives to a run: features of seen training clips, features of test clips, and the truth for evaluation."""
+"""What one split gives to a run: features of seen training clips and of test clips, and the truth for evaluation."""
 
 from __future__ import annotations
 
@@ -63,18 +63,39 @@ def of_skeletons(path: Path | str) -> Callable[[str], Material]:
     return material
 
 
-def of_features(folder: Callable[[str], str], views: Sequence[str]) -> Callable[[str], Material]:
-    """Splits whose features extract_features has written: ``folder(split)`` holds its three files."""
+def of_features(
+    folder: Callable[[str], str], views: Sequence[str], skeletons: Path | str | None = None
+) -> Callable[[str], Material]:
+    """Splits whose features extract_features has written: ``folder(split)`` holds its three files.
+
+    skeletons: measure the profile anew on these recordings instead of reading the view.
+    """
+    read = [view for view in views if skeletons is None or view != PROFILE] or [POOLED]
+    fresh: dict[str, np.ndarray] = {}
+    if skeletons is not None and PROFILE in views:
+        data = storage.Skeletons(skeletons)
+        found = np.concatenate([m for _, m in profiles.blocks(data, np.arange(len(data)))])
+        fresh = dict(zip(map(str, data.sample_id), found))
+
+    def of(features: Features, sample_id) -> Features:
+        views = {name: features[name] for name in features.views}
+        attrs = dict(features.attrs)
+        if fresh:
+            views[PROFILE] = np.stack([fresh[str(i)] for i in sample_id])
+            attrs["quantities"] = list(profiles.names())
+        return Features(views, features.layout, attrs)
 
     def material(name: str) -> Material:
         where = Path(folder(name))
         with (
-            storage.open_features(where / "seen_train.h5", views) as (train, labels, _),
-            storage.open_features(where / "test.h5", views) as (test, _, sample_id),
+            storage.open_features(where / "seen_train.h5", read) as (train, labels, train_id),
+            storage.open_features(where / "test.h5", read) as (test, _, sample_id),
         ):
-            train, test = (f.select(slice(None)) for f in (train, test))
+            train, test = of(train, train_id), of(test, sample_id)
         with open(where / "test_labels.csv", newline="", encoding="utf-8") as file:
             truth = {row["sample_id"]: row for row in csv.DictReader(file)}
+        if labels is None:
+            raise UserError(f"{where / 'seen_train.h5'} holds no labels; run extract_features again")
         rows = [truth[i] for i in sample_id]
         place = {c: i for i, c in enumerate(sorted(train.attrs["seen"]))}
         return Material(
@@ -117,7 +138,9 @@ def fewer_seen(material: Material, count: int, rng: np.random.Generator) -> Mate
     """
     classes = material.classes
     if not 2 <= count <= len(classes.seen):
-        raise UserError(f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn from them")
+        raise UserError(
+            f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn from them"
+        )
     kept = np.sort(rng.permutation(len(classes.seen))[:count])
     rows = np.flatnonzero(np.isin(material.labels, kept))
     names = [classes.seen[i] for i in kept]

@@ -163,4 +163,3 @@ def _classes(outcomes: Sequence[Outcome], trial: Trial, own: dict) -> list[dict]
         if o.selection == main and o.predicted is not None
         for column in trial.unseen
     ]
-

@@ -3,8 +3,8 @@
 A source is named in config.yaml; what its parameters hold says which sort it is:
 
     frozen: {}                                       answers committed under prompts/frozen/<data set>/<kind>.jsonl
-    second: {answers: [second]}                      those of another author, <kind>.second.jsonl; "" means <kind>.jsonl,
-                                                     and of several files the draws are put together
+    second: {answers: [second]}                      another author's, <kind>.second.jsonl; "" means <kind>.jsonl, and
+                                                     the draws of several authors are put together
     gpt4o-1: {model: gpt-4o, temperature: 1.0}       a language model behind an OpenAI-compatible server (llm.py)
     purls-gpt3: {format: purls, file: ntu120.csv}    descriptions somebody published (importers.py)
 

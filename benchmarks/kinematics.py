@@ -48,11 +48,9 @@ def main() -> None:
     with ProcessPoolExecutor(args.workers) as pool:
         seconds = list(pool.map(run, [args.clips] * args.workers, range(args.workers)))
     wall = time.perf_counter() - start
-    scale = 50_000 / (args.clips * args.workers)
+    every = sum(seconds) * 50_000 / (args.clips * args.workers)
     print(f"{args.clips * args.workers} clips: {sum(seconds):.1f} CPU s, {wall:.1f} s with making the clips")
-    print(
-        f"50 000 clips: {sum(seconds) * scale:.0f} CPU s, {sum(seconds) * scale / args.workers:.0f} s on {args.workers} cores"
-    )
+    print(f"50 000 clips: {every:.0f} CPU s, {every / args.workers:.0f} s on {args.workers} cores")
 
 
 if __name__ == "__main__":

@@ -194,12 +194,14 @@ class AlignmentMethod(ABC):
     pairwise: a class's score does not depend on which other classes are asked (False: generative methods that train
     a classifier for the classes asked). uses_unseen_texts: ``fit`` takes the texts of all classes as ``all_texts=``.
     transductive: scores depend on the other test samples; such methods have a table of their own.
+    reads_forms: takes forms (K, Q, 2) as they are; for other methods a form is made one vector per class.
     """
 
     views: tuple[str, ...] = ("pooled",)
     pairwise: bool = True
     uses_unseen_texts: bool = False
     transductive: bool = False
+    reads_forms: bool = False
 
     @abstractmethod
     def fit(

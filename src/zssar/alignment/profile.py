@@ -22,18 +22,26 @@ import json
 import numpy as np
 import torch
 
-from zssar.alignment import inputs, linear, loops, quantities
+from zssar.alignment import certainty, inputs, linear, loops, published, statements
+from zssar.alignment.quantities import CALIBRATIONS, COMPARISONS, Bridge
+from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod
 
 
 class Profile(AlignmentMethod):
-    """``prior``, ``prior_classes``: agreement assumed before any is seen, and how many classes that belief weighs.
+    """All closed form; ``seed`` decides only what ``noise`` and ``seen_limit`` draw, ``device`` nothing.
 
-    ``only``: names of the quantities to use (ablations); empty for all. ``ridge``: penalty of the regression from
-    standardised features, relative to their mean variance. ``seed`` and ``device`` change nothing: all closed form.
+    statistics: ``seen``, or ``published``: no training sample is used, everything comes from ``published``.
+    prior, prior_classes: agreement assumed before any is seen (a number, or ``published``: that of the simulated set),
+    and how many classes that belief weighs. calibration: ``linear``, or ``monotone``: what each ordinal step is worth
+    is learned from seen classes. ridge: penalty of the regression from standardised features, relative to their mean
+    variance.
+    For ablations: ``groups`` and ``quantities`` name those to use (both empty: all); ``noise`` perturbs the answers
+    (``statements.Form``); ``seen_limit`` keeps that many seen classes, drawn by ``seed`` (0: all).
     """
 
     epochs = 1
+    reads_forms = True
 
     def __init__(
         self,
@@ -41,56 +49,99 @@ class Profile(AlignmentMethod):
         texts=("profile",),
         evidence: str = "measured",
         compare: str = "cosine",
-        prior: float = 0.5,
+        statistics: str = "seen",
+        calibration: str = "linear",
+        prior: float | str = 0.5,
         prior_classes: float = 5.0,
         ridge: float = 1.0,
-        only=(),
+        groups=(),
+        quantities=(),
+        noise: float = 0.0,
+        seen_limit: int = 0,
         seed: int = 0,
         device: str = "cpu",
     ):
         self.texts, self.evidence, self.compare = inputs.names(texts), evidence, compare
+        self.statistics, self.calibration = statistics, calibration
         self.prior, self.prior_classes, self.ridge = prior, prior_classes, ridge
-        self.only, self.seed, self.device = tuple(only), seed, device
-        inputs.one_of(self, "evidence", evidence, quantities.VIEWS)
-        inputs.one_of(self, "compare", compare, quantities.COMPARISONS)
-        self.views = quantities.VIEWS[evidence]
+        self.groups, self.quantities = statements.listed(groups), statements.listed(quantities)
+        self.noise, self.seen_limit, self.seed, self.device = noise, seen_limit, seed, device
+        inputs.one_of(self, "evidence", evidence, tuple(statements.VIEWS))
+        inputs.one_of(self, "compare", compare, COMPARISONS)
+        inputs.one_of(self, "statistics", statistics, ("seen", "published"))
+        inputs.one_of(self, "calibration", calibration, CALIBRATIONS)
+        if isinstance(prior, str):
+            inputs.one_of(self, "prior", prior, ("published",))
+        if statistics == "published" and (evidence, compare, calibration) != ("measured", "cosine", "linear"):
+            raise UserError(
+                "Profile: statistics='published' knows no features, covariances or steps of the scale: use it with "
+                "evidence='measured', compare='cosine', calibration='linear'"
+            )
+        self.views = statements.VIEWS[evidence]
 
     def fit(self, features, labels, texts, after_epoch=None):
         y = inputs.labels_of(labels, len(features), texts)
-        value, weight, self.names_ = quantities.stated(texts, self.texts[0], self.only)
-        options = {"prior": self.prior, "prior_classes": self.prior_classes, "ridge": self.ridge}
-        found = self._evidence(features, texts)
-        self.bridge_ = quantities.Bridge.fit(value, weight, *found, y, **options)
+        value, weight, self.names_ = self._form().read(texts)
+        found, pooled = self._evidence(features, texts)
+        if self.statistics == "published":
+            self.bridge_, self.temperature_ = Bridge.published(published.statistics(self.names_)), float("nan")
+        else:
+            kept, rows, y = statements.limited(y, len(texts), self.seen_limit, self.seed)
+            found, pooled = (None if side is None else side[rows] for side in (found, pooled))
+            data = value[kept], weight[kept], found, pooled, y
+            self.bridge_ = self._bridge(*data)
+            self.temperature_ = certainty.temperature(self._bridge, *data, self.compare)
         loops.report(self, 1, after_epoch)
         return self
 
     def score(self, features, texts):
-        inputs.fitted(self, "bridge_")
-        value, weight, _ = quantities.stated(texts, self.texts[0], self.names_)
-        found = self._evidence(features, texts, self.bridge_)
-        return self.bridge_.scores(value, weight, *found, self.compare).astype(np.float32)
+        sides = self._sides(features, texts)
+        return self.bridge_.scores(*sides, self.compare).astype(np.float32)
 
     def explain(self, features, texts) -> np.ndarray:
         """float64 (n, K, Q): what every quantity in ``names_`` adds to the score of every class."""
-        inputs.fitted(self, "bridge_")
-        value, weight, _ = quantities.stated(texts, self.texts[0], self.names_)
-        return self.bridge_.terms(value, weight, *self._evidence(features, texts, self.bridge_), self.compare)
+        sides = self._sides(features, texts)
+        return self.bridge_.terms(*sides, self.compare)
+
+    def probabilities(self, features, texts) -> np.ndarray:
+        """float64 (n, K): how sure each class is among those asked; NaN where too few classes were seen to tell."""
+        return certainty.softmax(self.score(features, texts), self.temperature_)
 
     def state(self):
         inputs.fitted(self, "bridge_")
         arrays = {key: torch.from_numpy(np.array(value)) for key, value in self.bridge_.state().items()}
-        return {**arrays, "names": json.dumps(self.names_)}
+        return {**arrays, "names": json.dumps(self.names_), "temperature": self.temperature_}
 
     def restore(self, state):
-        arrays = {key: value.numpy().copy() for key, value in state.items() if key != "names"}
-        self.bridge_, self.names_ = quantities.Bridge.restore(arrays), json.loads(state["names"])
+        self.names_, self.temperature_ = json.loads(state["names"]), float(state["temperature"])
+        arrays = {key: value.numpy().copy() for key, value in state.items() if key not in ("names", "temperature")}
+        self.bridge_ = Bridge.restore(arrays)
+
+    def _form(self) -> statements.Form:
+        return statements.Form(self.texts[0], self.groups, self.quantities, self.noise, self.seed)
+
+    def _bridge(self, *data) -> Bridge:
+        prior = published.statistics(self.names_)["agreement"] if self.prior == "published" else self.prior
+        options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
+        return Bridge.fit(*data, ridge=self.ridge, **options)
+
+    def _sides(self, features, texts):
+        """value, weight (K, Q), measured, pooled: of what ``fit`` used."""
+        inputs.fitted(self, "bridge_")
+        value, weight, names = self._form().read(texts)
+        if names != self.names_:
+            raise UserError(
+                f"texts of kind {self.texts[0]!r} have other quantities than the method was fitted on; run "
+                "encode_texts and align again"
+            )
+        return value, weight, *self._evidence(features, texts, self.bridge_)
 
     def _evidence(self, features, texts, fitted=None) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(measured (n, Q) or None, pooled (n, D) or None)."""
         found = pooled = None
         if self.evidence != "regressed":
             asked = texts.units.get(self.texts[0], self.names_)
-            found = quantities.measured(features, self.names_, asked)
+            found = statements.measured(features, self.names_, asked)
         if self.evidence != "measured":
             pooled = linear.flat(features, ("pooled",), None if fitted is None else len(fitted.mean))
         return found, pooled

@@ -7,70 +7,22 @@ measurement) and how far the two agree. Its terms add up to the score, so that e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import linalg
 from sklearn.covariance import ledoit_wolf
+from sklearn.isotonic import IsotonicRegression
 
-from zssar.alignment import inputs, linear
-from zssar.errors import UserError
-from zssar.interfaces import ClassTexts, Features
+from zssar.alignment import linear
+from zssar.alignment.statements import moments
 
-VIEW = "profile"
-VIEWS = {"measured": (VIEW,), "regressed": ("pooled",), "both": (VIEW, "pooled")}
 COMPARISONS = ("cosine", "gaussian")
+CALIBRATIONS = ("linear", "monotone")
+STEPS = np.linspace(-3, 3, 25)  # of the ordinal scale at which a monotone calibration is kept
 LIMIT = 3.0  # standardised values are cut here: one bad measurement must not outvote the rest
 FOLDS = 5
-
-
-# --- at the door -----------------------------------------------------------------------------------------------------
-
-
-def stated(texts: ClassTexts, kind: str, chosen: Sequence[str] = ()) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """(values (K, Q), weights (K, Q), names) of a form; of the ``chosen`` quantities only, if any are named."""
-    form = inputs.embeddings(texts, kind).astype(np.float64)
-    if form.shape[2] != 2:
-        raise UserError(
-            f"texts of kind {kind!r} have {form.shape[2]} dimensions, but this method can only be fitted on a form, "
-            "which has 2 (value, weight). Set `texts: [profile]` for it in config.yaml."
-        )
-    names = list(texts.units.get(kind, map(str, range(form.shape[1]))))
-    at = positions(names, chosen, f"texts of kind {kind!r}") if chosen else list(range(len(names)))
-    return form[:, at, 0], form[:, at, 1], [names[i] for i in at]
-
-
-def measured(features: Features, wanted: Sequence[str], asked: Sequence[str]) -> np.ndarray:
-    """float64 (n, Q): the view's columns of the ``wanted`` quantities, NaN where unknown.
-
-    Columns are found by the names that extract_features left in the attributes; without them (arrays of a user's own)
-    they must be those of the form, ``asked``, in its order. Raises UserError if a sample holds no number at all.
-    """
-    found = np.asarray(features[VIEW], np.float64)
-    if found.ndim != 2:
-        raise UserError(f"feature view {VIEW!r} has shape {found.shape}; 2 axes are needed, samples first")
-    names = list(features.attrs.get("quantities", asked))
-    if found.shape[1] != len(names):
-        raise UserError(
-            f"feature view {VIEW!r} has {found.shape[1]} quantities, but the method is fitted on {len(names)}; run "
-            "extract_features and encode_texts again"
-        )
-    lost = ~np.isfinite(found).any(1) | np.isinf(found).any(1)
-    if lost.any():
-        raise UserError(
-            f"feature view {VIEW!r}: {lost.sum()} of {len(found)} samples hold infinity, or NaN in every quantity, the "
-            f"first in row {int(lost.argmax())}. Drop those samples."
-        )
-    return found[:, positions(names, wanted, f"feature view {VIEW!r}")]
-
-
-def positions(names: Sequence[str], wanted: Sequence[str], where: str) -> list[int]:
-    """Indices of ``wanted`` in ``names``. Raises UserError naming those that are missing."""
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise UserError(f"{where} lacks the quantities {', '.join(missing)}; it has: {', '.join(names)}")
-    return [names.index(name) for name in wanted]
 
 
 def class_folds(classes: int, count: int = FOLDS) -> Iterator[np.ndarray]:
@@ -88,7 +40,8 @@ class Judge:
     """What was learned of Q quantities (twice as many where measurement and regression both speak).
 
     centre, spread: of the evidence; stated_centre, stated_spread: of the statements; agreement: correlation of the two,
-    0..1; inverse (Q, Q): of the covariance of what the statements leave unexplained.
+    0..1; inverse (Q, Q): of the covariance of what the statements leave unexplained; ladder (Q, steps): what each step
+    of the scale is worth under a monotone calibration, empty under a linear one.
     """
 
     centre: np.ndarray
@@ -97,19 +50,23 @@ class Judge:
     stated_spread: np.ndarray
     agreement: np.ndarray
     inverse: np.ndarray
+    ladder: np.ndarray
 
     @classmethod
-    def fit(cls, value, weight, evidence, y, prior: float, strength: float) -> Judge:
+    def fit(cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear") -> Judge:
         """value, weight (S, Q) of seen classes; evidence (n, Q) of their samples, NaN where unknown; y (n,).
 
-        prior: agreement assumed before any class is seen; strength: how many classes that belief weighs.
+        prior: agreement assumed before any class is seen, one for all or (Q,); strength: how many classes that weighs.
         """
         stated_centre, stated_spread = moments(value, weight)
         balance = 1.0 / np.bincount(y, minlength=len(value))[y]
         known = np.isfinite(evidence)
         centre, spread = moments(evidence, balance[:, None] * known)
-        judge = cls(centre, spread, stated_centre, stated_spread, np.zeros(0), np.zeros((0, 0)))
-        z, u = judge.standardise(evidence), judge.standardise_statement(value)
+        judge = cls(centre, spread, stated_centre, stated_spread, np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
+        z = judge.standardise(evidence)
+        if calibration == "monotone":
+            judge.ladder = _ladder(value, weight, class_means(z, known, y, len(value)), judge, strength)
+        u = judge.standardise_statement(value)
         classes = (weight > 0).sum(0)
         judge.agreement = _agreement(z, u[y], balance[:, None] * known * weight[y], classes, prior, strength)
         judge.inverse = _precision(z - known * judge.agreement * (weight * u)[y], balance, y)
@@ -120,6 +77,9 @@ class Judge:
         return np.nan_to_num(np.clip((evidence - self.centre) / self.spread, -LIMIT, LIMIT), nan=0.0)
 
     def standardise_statement(self, value: np.ndarray) -> np.ndarray:
+        if self.ladder.size:
+            columns = [np.interp(value[:, q], STEPS, self.ladder[q]) for q in range(value.shape[1])]
+            return np.stack(columns, 1)
         return np.clip((value - self.stated_centre) / self.stated_spread, -LIMIT, LIMIT)
 
     def scores(self, value: np.ndarray, weight: np.ndarray, evidence: np.ndarray, compare: str) -> np.ndarray:
@@ -148,16 +108,7 @@ class Judge:
         return np.maximum(np.sqrt((z**2) @ weight.T) * np.sqrt((weight * u**2).sum(1)), 1e-9)
 
 
-def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation per column; a constant column, or one without weight, gets the spread 1."""
-    total = np.maximum(weight.sum(0), 1e-12)
-    known = np.where(weight > 0, values, 0.0)
-    mean = (weight * known).sum(0) / total
-    spread = np.sqrt((weight * np.where(weight > 0, known - mean, 0.0) ** 2).sum(0) / total)
-    return mean, np.where(spread > 1e-6, spread, 1.0)
-
-
-def _agreement(z, u, weight, classes, prior: float, strength: float) -> np.ndarray:
+def _agreement(z, u, weight, classes, prior, strength: float) -> np.ndarray:
     """Correlation of measurement and statement per quantity, shrunk to the prior by the number of classes that speak.
 
     A quantity whose statements or measurements do not vary among seen classes keeps the prior. Never negative: a
@@ -169,6 +120,35 @@ def _agreement(z, u, weight, classes, prior: float, strength: float) -> np.ndarr
     r = np.where(known, (weight * centred[0] * centred[1]).sum(0) / np.maximum(size, 1e-9), 0.0)
     counted = np.where(known, classes, 0)
     return np.maximum((counted * r + strength * prior) / np.maximum(counted + strength, 1e-12), 0.0)
+
+
+def class_means(z: np.ndarray, known: np.ndarray, y: np.ndarray, count: int) -> np.ndarray:
+    """(count, Q) mean of the known values of each class; NaN where there is none."""
+    one = np.eye(count)[y]
+    number = one.T @ known
+    return np.where(number > 0, (one.T @ (z * known)) / np.maximum(number, 1), np.nan)
+
+
+def _ladder(value, weight, means, judge: Judge, strength: float) -> np.ndarray:
+    """(Q, steps): isotonic regression of the classes' measurements on their statements, and the straight line.
+
+    The two are mixed by the number of classes that speak, as the agreement is. Measurements are in standard deviations,
+    so that a scale whose upper half is one value on the skeleton loses the difference. A quantity that does not rise
+    keeps the straight line: its agreement says what it is worth.
+    """
+    straight = np.clip((STEPS[None] - judge.stated_centre[:, None]) / judge.stated_spread[:, None], -LIMIT, LIMIT)
+    for q in range(value.shape[1]):
+        told = (weight[:, q] > 0) & np.isfinite(means[:, q])
+        if len(np.unique(value[told, q])) < 2:
+            continue
+        rising = IsotonicRegression(out_of_bounds="clip").fit(value[told, q], means[told, q], weight[told, q])
+        found, at_classes = rising.predict(STEPS), rising.predict(value[told, q])
+        centre, spread = moments(at_classes[:, None], weight[told, q][:, None])
+        if np.ptp(at_classes) < 1e-6:
+            continue
+        share = told.sum() / (told.sum() + strength)
+        straight[q] = (1 - share) * straight[q] + share * np.clip((found - centre) / spread, -LIMIT, LIMIT)
+    return straight
 
 
 def _precision(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -203,8 +183,12 @@ class Bridge:
     map: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, value, weight, found, pooled, y, *, prior: float, prior_classes: float, ridge: float) -> Bridge:
-        """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,)."""
+    def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, **beliefs) -> Bridge:
+        """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,).
+
+        prior (one or (Q,)), beliefs: see ``Judge.fit``.
+        """
+        prior = np.tile(np.broadcast_to(prior, value.shape[1]), 1 + (found is not None and pooled is not None))
         parts, learned = [] if found is None else [found], {}
         if pooled is not None:
             mean, scale = linear.statistics(pooled)
@@ -213,23 +197,31 @@ class Bridge:
             target = np.clip((value - stated_centre) / stated_spread, -LIMIT, LIMIT) * (weight > 0)
             parts.append(_out_of_fold(x, y, target, ridge))
             learned = {"mean": mean, "scale": scale, "map": _regress(x, target[y], ridge)}
-        twice = [np.concatenate([side] * len(parts), 1) for side in (value, weight)]
-        return cls(Judge.fit(*twice, np.concatenate(parts, 1), y, prior, prior_classes), **learned)
+        value, weight = (np.concatenate([side] * len(parts), 1) for side in (value, weight))
+        return cls(Judge.fit(value, weight, np.concatenate(parts, 1), y, prior=prior, **beliefs), **learned)
+
+    @classmethod
+    def published(cls, statistics: dict[str, np.ndarray]) -> Bridge:
+        """From statistics of another data set alone (``published``): no covariance, a linear calibration."""
+        return cls(Judge(**statistics, inverse=np.zeros((0, 0)), ladder=np.zeros((0, 0))))
 
     def scores(self, value, weight, found, pooled, compare: str) -> np.ndarray:
         """float64 (n, K)."""
-        return self.judge.scores(*self._sides(value, weight, found, pooled), compare)
+        told, counts, evidence = self._sides(value, weight, found, pooled)
+        return self.judge.scores(told, counts, evidence, compare)
 
     def terms(self, value, weight, found, pooled, compare: str) -> np.ndarray:
         """float64 (n, K, Q); with both sorts of evidence, what they add is summed per quantity."""
-        terms = self.judge.terms(*self._sides(value, weight, found, pooled), compare)
+        told, counts, evidence = self._sides(value, weight, found, pooled)
+        terms = self.judge.terms(told, counts, evidence, compare)
         return terms.reshape(*terms.shape[:2], -1, value.shape[1]).sum(2)
 
-    def _sides(self, value, weight, found, pooled):
+    def _sides(self, value, weight, found, pooled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         parts = [] if found is None else [found]
         if pooled is not None:
             parts.append((pooled - self.mean) / self.scale @ self.map)
-        return *(np.concatenate([side] * len(parts), 1) for side in (value, weight)), np.concatenate(parts, 1)
+        value, weight = (np.concatenate([side] * len(parts), 1) for side in (value, weight))
+        return value, weight, np.concatenate(parts, 1)
 
     def state(self) -> dict[str, np.ndarray]:
         """Flat: what ``restore`` takes."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from zssar import plugins
+from zssar.alignment import statements
 from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
 
@@ -77,20 +78,21 @@ def run_seeds(
     labels (n,) are positions in ``classes.seen``. Returns one record per seed: seconds, state, class name.
     """
     records = []
-    seen_texts, all_texts = texts.select(classes.seen), texts.select(classes.both)
     for seed in seeds:
         method = plugins.create("alignment", module, {**params, "seed": seed, "device": device})
+        told = texts if method.reads_forms else statements.as_vectors(texts, classes.seen)
+        seen_texts, all_texts, unseen_texts = (told.select(c) for c in (classes.seen, classes.both, classes.unseen))
         more = {"all_texts": all_texts} if method.uses_unseen_texts else {}
         wanted = set(checkpoint_epochs(total_epochs(method), checkpoints))
         spent = {"scoring": 0.0, "epochs": 0}
 
-        def after_epoch(fitted, epoch, seed=seed, wanted=wanted, spent=spent):
+        def after_epoch(fitted, epoch, seed=seed, wanted=wanted, spent=spent, texts=(all_texts, unseen_texts)):
             spent["epochs"] = epoch
             if epoch not in wanted:
                 return
             start = time.perf_counter()
-            scores = score_in_blocks(fitted, test, all_texts)
-            unseen = None if fitted.pairwise else score_in_blocks(fitted, test, texts.select(classes.unseen))
+            scores = score_in_blocks(fitted, test, texts[0])
+            unseen = None if fitted.pairwise else score_in_blocks(fitted, test, texts[1])
             keep(seed, epoch, scores, unseen)
             spent["scoring"] += time.perf_counter() - start
 

@@ -1,0 +1,28 @@
+"""Statistics of the motion profile that come with zssar, for profiles without, or with very few, seen classes.
+
+``profile_prior.csv``: per quantity, centre and spread of measurement and statement and the agreement of the two over
+all classes of the simulated data set, in the units of ``skeleton/kinematics.py``. Made once by
+``benchmarks/profile_prior.py``, from no real recording. The simulated motion and the form come from the same hands: a
+prior to start from, not evidence.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zssar.alignment import vocabulary
+
+FILE = Path(__file__).with_name("profile_prior.csv")
+COLUMNS = ("centre", "spread", "stated_centre", "stated_spread", "agreement")
+
+
+def statistics(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Column -> float64 (Q,) of the named quantities. Raises UserError naming those without published statistics."""
+    with FILE.open(encoding="utf-8", newline="") as file:
+        rows = {row["quantity"]: row for row in csv.DictReader(file)}
+    vocabulary.positions(list(rows), names, f"the published statistics ({FILE.name})")
+    return {column: np.array([float(rows[name][column]) for name in names]) for column in COLUMNS}

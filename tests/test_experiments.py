@@ -80,11 +80,30 @@ def test_from_raw_files_to_features(path, tmp_path, monkeypatch):
         assert {row["group"] for row in csv.DictReader(file)} == {"seen", "unseen"}
 
 
-@pytest.mark.slow
-def test_the_whole_workflow_of_one(tmp_path):
+def checkout(folder):
+    """What Snakemake needs, in a folder of its own, and an environment that finds the package and the data there."""
     for name in ("Snakefile", "config.yaml", "workflow", "profiles", "prompts"):
         source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "ZSSAR_DATA": str(folder / "data")}
+
+
+@pytest.mark.slow
+def test_every_table_has_a_plan(tmp_path):
+    """All rules, inputs and parameters of every table of every experiment are found before anything runs."""
+    env = checkout(tmp_path)
+    for path in EXPERIMENTS:
+        tables = [f"results/{table}.csv" for table in yaml.safe_load(path.read_text())["tables"]]
+        words = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--cores", "1", *tables]
+        words += ["--configfile", f"workflow/experiments/{path.name}"]
+        done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, (path.name, done.stdout[-2000:] + done.stderr[-3000:])
+
+
+@pytest.mark.slow
+def test_the_whole_workflow_of_one(tmp_path):
+    env = checkout(tmp_path)
     fakes.write("nw_ucla", tmp_path / "data" / "nw_ucla", subjects=4, frames=20)
     tiny = {
         "backbones": {"st_gcn_small": {"training": {"epochs": 1, "frames": 8}}},
@@ -92,8 +111,6 @@ def test_the_whole_workflow_of_one(tmp_path):
         "tables": {"nw_ucla/table1": {"methods": ["eszsl", "nearest_mean"], "splits": ["purls_8_2"]}},
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "ZSSAR_DATA": str(tmp_path / "data")}
     words = [sys.executable, "-m", "snakemake", "--cores", "2", "results/nw_ucla/table1.csv"]
     words += ["--configfile", "workflow/experiments/nw_ucla.yaml", "tiny.yaml"]
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
@@ -109,9 +126,7 @@ def test_the_whole_workflow_of_one(tmp_path):
 @pytest.mark.slow
 def test_the_workflow_with_imported_features(tmp_path):
     """A folder of features instead of a network: no recording, no pretraining."""
-    for name in ("Snakefile", "config.yaml", "workflow", "profiles", "prompts"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    env = checkout(tmp_path)
     write_synse(tmp_path / "features")
     change = {
         "backbones": {"synse": {"features": "features"}},
@@ -120,7 +135,6 @@ def test_the_workflow_with_imported_features(tmp_path):
                          "encoder": "minilm", "methods": ["eszsl", "nearest_mean"]}},
     }  # fmt: skip
     (tmp_path / "change.yaml").write_text(yaml.safe_dump(change))
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     words = [sys.executable, "-m", "snakemake", "--cores", "2", "results/t.csv"]
     words += ["--configfile", "workflow/experiments/ntu60.yaml", "change.yaml"]
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -21,10 +21,11 @@ def data(tmp_path_factory):
 
 @pytest.mark.parametrize("frames", [1, 7, 16, 64])
 @pytest.mark.parametrize("crop", [1.0, 0.95, 0.5])
-def test_windows_equal_those_of_the_skeleton_floor(data, frames, crop):
+@pytest.mark.parametrize("sampling", transforms.SAMPLINGS)
+def test_windows_equal_those_of_the_skeleton_floor(data, frames, crop, sampling):
     rows = np.array([3, 0, 17, 40])
-    x, present = Clips(data, rows, BODY).windows(torch.tensor([0, 1, 2, 3]), frames, crop)
-    expected, there = transforms.windows(data, rows, frames, crop)
+    x, present = Clips(data, rows, BODY).windows(torch.tensor([0, 1, 2, 3]), frames, crop, None, sampling)
+    expected, there = transforms.windows(data, rows, frames, crop, None, sampling)
     np.testing.assert_allclose(x.numpy(), expected, atol=1e-6)
     assert (present.numpy() == there).all()
     assert there[:, 1].any()
@@ -55,6 +56,11 @@ def test_training_windows_stay_inside_their_clip_and_follow_the_generator(data):
     low, high = x.amin((1, 2, 3, 4)), x.amax((1, 2, 3, 4))
     assert (low >= clips.offsets[:-1]).all()
     assert (high <= clips.offsets[1:] - 1).all()
+    drawn, _ = clips.windows(rows, 16, 1.0, torch.Generator().manual_seed(1), "uniform")
+    assert torch.equal(drawn, drawn.floor())  # frames as they are, nothing blended
+    assert (drawn.diff(dim=2) >= 0).all()
+    assert (drawn.amin((1, 2, 3, 4)) >= clips.offsets[:-1]).all()
+    assert (drawn.amax((1, 2, 3, 4)) <= clips.offsets[1:] - 1).all()
     share = (high - low + 1) / (clips.offsets[1:] - clips.offsets[:-1])
     assert share.min() < 0.65
     assert share.max() > 0.85

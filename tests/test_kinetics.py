@@ -120,13 +120,15 @@ def test_bad_files_are_named(tmp_path):
     save(tmp_path, "word", [[{"pose": ["x"] * 36, "score": [0.5] * 18}]])
     save(tmp_path, "nan", [[{"pose": [float("nan")] * 36, "score": [0.5] * 18}, body()]])
     save(tmp_path, "index", {"data": [{"frame_index": 10**9, "skeleton": []}], "label": "abseiling"})
+    twice = [{"frame_index": 7, "skeleton": [body()]}] * 2
+    save(tmp_path, "twice", {"data": twice, "label": "abseiling"})
     save(tmp_path, "list", "[1, 2]")
     save(tmp_path, "other", good, label="flying to the moon")
     save(tmp_path, "disagrees", good, label="yoga")
     save(tmp_path, "stranger", good)
     lists = {
         name: {"has_skeleton": True, "label": "abseiling", "label_index": 0}
-        for name in ("ok", "cut", "nobody", "joints", "word", "nan", "index", "list", "disagrees", "lost")
+        for name in ("ok", "cut", "nobody", "joints", "word", "nan", "index", "twice", "list", "disagrees", "lost")
     }
     lists["other"] = {"has_skeleton": True, "label": "flying to the moon", "label_index": 400}
     lists["hidden"] = {"has_skeleton": False, "label": "abseiling", "label_index": 0}
@@ -149,6 +151,7 @@ def test_bad_files_are_named(tmp_path):
         "word.json: entry 0: pose is not a table of numbers 36 (at [0]: 'x')",
         "nan.json: NaN or Inf in 1 of 2 people",
         "index.json: entry 0 of data has no frame_index between 0 and 2999",
+        "twice.json: entry 1 of data: frame_index 7 is there twice",
         "list.json: holds no list 'data'",
         "other.json: label 'flying to the moon' is outside the list of 400 classes",
         "disagrees.json: says label 'yoga', the label file 'abseiling'",
@@ -157,7 +160,7 @@ def test_bad_files_are_named(tmp_path):
         "kinetics_train_label.json: entries are not",
     ):
         assert part in text, text
-    assert len(problems) == 12
+    assert len(problems) == 13
 
 
 def test_a_wrong_option_and_a_folder_of_lists_only(tmp_path):

@@ -241,6 +241,23 @@ def test_absent_frames_are_not_blended_into_present_ones(rng):
     assert not x[1, ..., 1].any()
 
 
+def test_uniform_sampling_takes_one_frame_of_each_segment(rng):
+    numbered = [np.arange(n, dtype=float)[None, :, None, None] * np.ones((1, n, 2, 3)) for n in (40, 4, 1, 90)]
+    data = Ragged(numbered, [np.ones((1, c.shape[1]), bool) for c in numbered])
+    middle, _ = transforms.windows(data, [0, 1, 2, 3], 8, sampling="uniform")
+    assert middle[0, 0, :, 0, 0].tolist() == [2, 7, 12, 17, 22, 27, 32, 37]
+    assert middle[1, 0, :, 0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert not middle[2].any()
+    drawn = [transforms.windows(data, [0, 3], 8, 1.0, rng, "uniform")[0][:, 0, :, 0, 0] for _ in range(200)]
+    for clip, length in ((0, 40), (1, 90)):
+        taken = np.array([d[clip] for d in drawn])
+        assert (np.floor(taken * 8 / length + 1e-9).astype(int) <= np.arange(8)).all()
+        assert (np.diff(taken, axis=1) >= 0).all()
+        assert set(taken.ravel().astype(int)) == set(range(length))
+    with pytest.raises(UserError, match="unknown sampling 'uniformly'"):
+        transforms.windows(data, [0], 4, sampling="uniformly")
+
+
 def test_a_crop_must_be_a_share(rng):
     data, _ = ragged(rng, [5])
     with pytest.raises(UserError, match="crop 0"):

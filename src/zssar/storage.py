@@ -142,7 +142,9 @@ def write_skeletons(
 
 
 def _append_block(file: h5py.File, block: Sequence[SkeletonSequence]) -> None:
-    joints = np.concatenate([np.moveaxis(s.joints, 0, 1) for s in block]).astype(np.float32)  # (F, M, V, C)
+    clips = [np.moveaxis(s.joints, 0, 1) for s in block]
+    joints = np.empty((sum(map(len, clips)), *clips[0].shape[1:]), np.float32)  # (F, M, V, C), in this order in memory
+    np.concatenate(clips, out=joints, casting="same_kind")
     present = np.concatenate([s.present.T for s in block])  # (F, M)
     for name, new in (("joints", joints), ("present", present)):
         if name not in file:

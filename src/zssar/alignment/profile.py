@@ -81,7 +81,7 @@ class Profile(AlignmentMethod):
 
     def fit(self, features, labels, texts, after_epoch=None):
         y = inputs.labels_of(labels, len(features), texts)
-        value, weight, self.names_ = self._form().read(texts)
+        value, weight, self.names_ = self.answers(texts)
         found, pooled = self._evidence(features, texts)
         if self.statistics == "published":
             self.bridge_, self.temperature_ = Bridge.published(published.statistics(self.names_)), float("nan")
@@ -90,7 +90,7 @@ class Profile(AlignmentMethod):
             found, pooled = (None if side is None else side[rows] for side in (found, pooled))
             data = value[kept], weight[kept], found, pooled, y
             self.bridge_ = self._bridge(*data)
-            self.temperature_ = certainty.temperature(self._bridge, *data, self.compare)
+            self.temperature_ = certainty.temperature(lambda part: self._rehearse(part, *data), y, len(kept))
         loops.report(self, 1, after_epoch)
         return self
 
@@ -102,6 +102,10 @@ class Profile(AlignmentMethod):
         """float64 (n, K, Q): what every quantity in ``names_`` adds to the score of every class."""
         sides = self._sides(features, texts)
         return self.bridge_.terms(*sides, self.compare)
+
+    def answers(self, texts) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """What the classes state, (K, Q), its weight, and the names of the quantities, as this run uses them."""
+        return self._form().read(texts)
 
     def probabilities(self, features, texts) -> np.ndarray:
         """float64 (n, K): how sure each class is among those asked; NaN where too few classes were seen to tell."""
@@ -125,10 +129,22 @@ class Profile(AlignmentMethod):
         options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
         return Bridge.fit(*data, ridge=self.ridge, **options)
 
+    def _rehearse(self, part, value, weight, found, pooled, y) -> np.ndarray:
+        """(n, hidden) scores of a rehearsal's rows over its hidden classes."""
+
+        def side(array, rows):
+            return None if array is None else array[rows]
+
+        label = np.searchsorted(part.kept, y[part.fit])
+        evidence = side(found, part.fit), side(pooled, part.fit)
+        bridge = self._bridge(value[part.kept], weight[part.kept], *evidence, label)
+        told = value[part.hidden], weight[part.hidden]
+        return bridge.scores(*told, side(found, part.score), side(pooled, part.score), self.compare)
+
     def _sides(self, features, texts):
         """value, weight (K, Q), measured, pooled: of what ``fit`` used."""
         inputs.fitted(self, "bridge_")
-        value, weight, names = self._form().read(texts)
+        value, weight, names = self.answers(texts)
         if names != self.names_:
             raise UserError(
                 f"texts of kind {self.texts[0]!r} have other quantities than the method was fitted on; run "

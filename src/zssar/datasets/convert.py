@@ -111,7 +111,7 @@ class Tally:
         return np.array([row[COLUMNS.index(name)] for row in self.numbers], np.int64)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """What the skeleton file holds beside META, (n,) each: frames of the clip, ids and hash of the raw recording."""
+        """For the skeleton file beside META, (n,) each: frames of the clip, ids and hash of the raw recording."""
         content = np.array([digest for _, digest in self.samples], "S32")
         return {"frames": self.column("frames"), "bodies": self.column("bodies"), "content": content}
 

@@ -30,7 +30,7 @@ from zssar.datasets.numbers import Unusable, drop_broken
 from zssar.datasets.people import fill_unseen
 from zssar.errors import UserError, unknown
 from zssar.interfaces import UNKNOWN, Problem, SkeletonDataset, SkeletonSequence
-from zssar.skeleton import layouts
+from zssar.skeleton import joint_maps, layouts
 
 EXPECTED = "recordings.csv with the columns file,class and the .npz or .csv files that it names"
 INDEX = "recordings"
@@ -46,8 +46,9 @@ class Custom(SkeletonDataset):
     axes: the file's axes that become x (towards the right of a person who faces the sensor), y (up) and z (away from
     the sensor), e.g. ``[-x, -y, z]`` for MediaPipe's world landmarks; a choice that swaps left and right is refused.
     unit: metres per unit of the file. image: [width, height] in pixels for two-dimensional layouts, whose x runs to the
-    right of the image and y downwards. unseen_joints: ``fill`` gives joints with a score of 0 in two-dimensional
-    layouts a place (``people.fill_unseen``), ``keep`` leaves them where the file has them.
+    right of the image and y downwards. convert_to: another layout, e.g. ``kinect25`` to use a network made for it; what
+    it has and the file has not is put on neighbours (``zssar.skeleton.joint_maps``). unseen_joints: ``fill`` gives
+    joints with a score of 0 in two-dimensional layouts a place (``people.fill_unseen``), ``keep`` leaves them.
     """
 
     persons = 2
@@ -60,11 +61,13 @@ class Custom(SkeletonDataset):
         unit: float = 1.0,
         image: Sequence[float] | None = None,
         unseen_joints: str = "fill",
+        convert_to: str = "",
     ):
         if class_names is None:
             raise UserError("the reader custom needs a class list: class_names in config.yaml, or --class-names")
-        self.class_names, self.layout = list(class_names), layout
+        self.class_names, self.layout = list(class_names), convert_to or layout
         self.skeleton = layouts.layout(layout)
+        joint_maps.joint_map(layout, self.layout)  # says so if that is impossible
         self._classes = Classes(class_names, None)
         self.turn = _rotation(axes) * unit
         self.image, self.unseen_joints = image, unseen_joints
@@ -126,7 +129,8 @@ class Custom(SkeletonDataset):
         if self.skeleton.dimensions == 2 and self.unseen_joints == "fill":
             fill_unseen(joints, present, self.skeleton)
         told = dict(zip(NUMBERS, map(int, numbers)))
-        return [*problems, SkeletonSequence(name, joints, present, self.layout, int(label), **told)]
+        found = SkeletonSequence(name, joints, present, self.skeleton.name, int(label), **told)
+        return [*problems, joint_maps.convert(found, self.layout)]
 
     def _oriented(self, joints: np.ndarray) -> np.ndarray:
         """(M, T, V, 4) as x, y, z, score of the file -> (M, T, V, 3) as the interface promises."""
@@ -145,7 +149,8 @@ class Custom(SkeletonDataset):
         count, wanted = len(self.skeleton), self.skeleton.dimensions
         if joints.ndim != 4 or joints.shape[2] != count or joints.shape[3] not in (wanted, 3):
             raise Unusable(
-                f"joints is {arrays['joints'].shape}, not ([persons,] frames, {count}, {wanted}) as in {self.layout}"
+                f"joints is {arrays['joints'].shape}, not ([persons,] frames, {count}, {wanted}) "
+                f"as in {self.skeleton.name}"
             )
         if not joints.size:
             raise Unusable("zero frames or persons")
@@ -197,7 +202,7 @@ class Custom(SkeletonDataset):
             if not 0 <= index < len(self.skeleton):
                 raise ValueError
         except ValueError:
-            raise Unusable(f"{row['joint']!r} is no joint of {self.layout}", line) from None
+            raise Unusable(f"{row['joint']!r} is no joint of {self.skeleton.name}", line) from None
         try:
             frame, person = int(row["frame"]), int(row.get("person") or 0)
             z = row.get("z") if self.skeleton.dimensions == 3 else "0"

@@ -64,8 +64,8 @@ def _ntu(folder: Path, classes: int, subjects: int, **more) -> None:
 
 def _utd_mhad(folder: Path, classes: int, subjects: int, **more) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for s in people("utd20", classes, subjects, persons=1, **more):
-        utd_mhad.write(folder, s)
+    for s in people("utd20", classes, subjects, 3, persons=1, **more):
+        utd_mhad.write(folder, replace(s, replication=s.camera))  # three views serve as trials
 
 
 def _pku_mmd(folder: Path, classes: int, subjects: int, **more) -> None:

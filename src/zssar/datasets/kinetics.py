@@ -142,10 +142,14 @@ def _tracks(content: object) -> tuple[np.ndarray, np.ndarray, str]:
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise Unusable("holds no list 'data'")
     frames: list[list[np.ndarray]] = []
+    met: set[int] = set()
     for i, frame in enumerate(content["data"]):
         index = frame.get("frame_index", i) if isinstance(frame, dict) else None
         if type(index) is not int or not 0 <= index < LONGEST:
             raise Unusable(f"entry {i} of data has no frame_index between 0 and {LONGEST - 1}")
+        if index in met:
+            raise Unusable(f"entry {i} of data: frame_index {index} is there twice")
+        met.add(index)
         frames += [[] for _ in range(index + 1 - len(frames))]
         frames[index] = _people(frame.get("skeleton"), i)
     total = sum(map(len, frames))

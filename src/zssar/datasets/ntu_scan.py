@@ -1,8 +1,8 @@
 """The compiled byte scanner behind ``ntu_text``: one pass over the text, nothing kept per token.
 
 It decides what is common and exact, and leaves every odd spelling (NaN, more than 18 digits, huge exponents, words) to
-Python: positions of such tokens go into ``slow``. ``data`` holds ``size`` bytes of text and a NUL byte after them, so
-that no loop needs to ask for the end of the text.
+Python: positions of such tokens go into ``slow``. ``data`` holds ``size`` bytes of text, a NUL byte after them, so that
+no loop needs to ask for the end of the text, and BLOCK bytes more, of whatever content.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 JOINTS = 25
 BODY_FIELDS = 10
@@ -30,6 +33,10 @@ _CLASS[list(b"\r\n\0")] = _END
 # Unsigned indices spare numba's test for negative ones; mixing them with int64 would give float64.
 _ONE = np.uintp(1)
 _ZERO, _NINE, _TEN = np.uint64(48), np.uint64(9), np.uint64(10)
+
+# Bytes looked at together, and masks over their bits.
+BLOCK = 32
+_WHOLE, _NONE, _LOWEST, _LAST = np.uint64(2**BLOCK - 1), np.uint64(0), np.uint64(1), np.uint64(BLOCK - 1)
 
 _POWERS = 10.0 ** np.arange(23)  # exact in float64
 _EXACT = np.uint64(2**53)
@@ -111,30 +118,68 @@ def _exponent(data, p):
     return (-value if minus else value), p
 
 
+def _any_of(builder, block, characters: bytes):
+    """The bytes of a vector that are one of these, as the bits of a number."""
+    found = None
+    for byte in characters:
+        equal = builder.icmp_unsigned("==", block, ir.Constant(block.type, [byte] * BLOCK))
+        found = equal if found is None else builder.or_(found, equal)
+    return found
+
+
+@intrinsic
+def _look(typing, data, q):
+    """(blanks, bytes of numbers, ends of line) among the BLOCK bytes at ``q``, one bit each, the first one lowest."""
+
+    def generate(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        place = builder.gep(array.data, [args[1]])
+        block = builder.load(builder.bitcast(place, ir.VectorType(ir.IntType(8), BLOCK).as_pointer()))
+        block.align = 1
+        zeros, nine = (ir.Constant(block.type, [byte] * BLOCK) for byte in (48, 9))
+        digits = builder.icmp_unsigned("<=", builder.sub(block, zeros), nine)
+        masks = (
+            _any_of(builder, block, b" \t"),
+            builder.or_(digits, _any_of(builder, block, b"+-.eE")),
+            _any_of(builder, block, b"\r\n\0"),
+        )
+        words = [builder.zext(builder.bitcast(m, ir.IntType(BLOCK)), ir.IntType(64)) for m in masks]
+        return context.make_tuple(builder, signature.return_type, words)
+
+    return types.UniTuple(types.uint64, 3)(data, q), generate
+
+
+@intrinsic
+def _bits(typing, word):
+    """How many bits of a number are set."""
+    return types.int64(word), lambda context, builder, signature, args: builder.ctpop(args[0])
+
+
 @inlined
 def _fields(data, p):
-    """(number of fields, all number-like, end) of the rest of a line."""
+    """(number of fields, all number-like, end) of the rest of a line that begins behind a token."""
     q = np.uintp(p)
-    blanks, seen, pairs, before = 0, 0, 0, _BLANK
-    if data[q] == 32:
-        q, blanks = q + _ONE, _BLANK
-    while True:  # the usual line: one blank before every field
-        kind = np.int64(_CLASS[data[q]])
-        if kind & _END:
+    blanks, others, pairs, before = 0, _NONE, _NONE, _NONE
+    while True:
+        blank, number, end = _look(data, q)
+        inside = ((end & (~end + _LOWEST)) - _LOWEST) & _WHOLE  # the bytes before the first end of line
+        blank &= inside
+        blanks += _bits(blank)
+        others |= inside & ~(blank | number)
+        pairs |= blank & ((blank << _LOWEST) | before)
+        if end:
             break
-        blanks += kind & _BLANK
-        pairs |= kind & before
-        seen |= kind
-        before = kind
-        q += _ONE
-    if not pairs & _BLANK and before != _BLANK:
-        return blanks >> 1, seen & _OTHER == 0, np.int64(q)
-    fields, before = 0, _BLANK
+        before = blank >> _LAST
+        q += np.uintp(BLOCK)
+    q += np.uintp(_bits(inside))
+    if not pairs and not _CLASS[data[q - _ONE]] & _BLANK:  # the usual line: one blank before every field
+        return blanks, others == 0, np.int64(q)
+    fields, kind_before = 0, _BLANK
     for k in range(p, np.int64(q)):
         kind = np.int64(_CLASS[data[k]])
-        fields += kind != _BLANK and before == _BLANK
-        before = kind
-    return fields, seen & _OTHER == 0, np.int64(q)
+        fields += kind != _BLANK and kind_before == _BLANK
+        kind_before = kind
+    return fields, others == 0, np.int64(q)
 
 
 @inlined

@@ -49,7 +49,7 @@ class Parser:
 
     def _reserve(self, size: int) -> None:
         bodies = size // _SMALLEST_BODY + 1
-        self.size, self.text = size, bytearray(size + 1)
+        self.size, self.text = size, bytearray(size + 1 + scanner.BLOCK)
         self.data = np.frombuffer(self.text, np.uint8)
         self.xyz = np.empty((bodies, JOINTS, 3), np.float32)
         self.track, self.frame = np.empty(bodies, np.int32), np.empty(bodies, np.int32)

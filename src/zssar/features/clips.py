@@ -53,16 +53,23 @@ class Clips:
         frames: int,
         crop: float = 1.0,
         generator: torch.Generator | None = None,
+        sampling: str = "resize",
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """x float32 (N, C, T, V, M), present bool (N, M): clips resized linearly to ``frames`` frames.
+        """x float32 (N, C, T, V, M), present bool (N, M): clips of ``frames`` frames.
 
         Without a generator the centred share ``crop`` of each clip; with one (on the CPU, so that all devices draw the
-        same) a share from [crop, 1] at a random start.
+        same) a share from [crop, 1] at a random start. sampling: ``resize`` or ``uniform``, see ``transforms.windows``.
         """
         rows = rows.to(self.offsets.device)
         start, length = self._spans(rows, crop, generator)
         at = (torch.arange(frames, device=rows.device) + 0.5) * (length[:, None] / frames) - 0.5
         at = start[:, None] + torch.minimum(at.clamp(min=0), length[:, None] - 1)
+        if sampling == "uniform":
+            inside = torch.full(at.shape, 0.5, dtype=torch.float64)
+            if generator is not None:
+                inside = torch.rand(at.shape, generator=generator, dtype=torch.float64)
+            at = torch.arange(frames, device=rows.device) + inside.to(rows.device)
+            at = start[:, None] + (at * (length[:, None] / frames)).floor()
         low = at.floor().long()
         high = torch.minimum(low + 1, (start + length - 1).long()[:, None])
         share = (at - low).float()[..., None]  # (N, T, 1)

@@ -53,11 +53,12 @@ class Extractor:
 
     def blocks(self, data: Skeletons, rows: np.ndarray, progress: Progress | None = None):
         """Yield dicts of numpy views, some clips at a time, in the order of ``rows``."""
+        sampling = self.card.training.get("sampling", "resize")
         size = micro_batch(self.card.frames, self.device, self.card.bodies)
         for block in np.array_split(rows, max(1, -(-len(rows) // BLOCK))):
             clips = Clips(data, block, self.layout, self.card.normalise, self.device)
             for part in torch.arange(len(block)).split(size):
-                x, present = clips.windows(part, self.card.frames, self.card.test_crop)
+                x, present = clips.windows(part, self.card.frames, self.card.test_crop, None, sampling)
                 with torch.inference_mode():
                     found = view_maker.views(*self._maps(x, present), self.views, self.layout)
                 yield {name: value.cpu().numpy() for name, value in found.items()}

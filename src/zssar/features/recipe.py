@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from zssar.errors import UserError, unknown
+from zssar.skeleton import transforms
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Training:
     batch_size: clips. optimiser: adamw (no decay of biases and norms) or sgd (Nesterov momentum 0.9, all decayed).
     schedule: cosine (to 0, per batch) or step (times 0.1 at the ``milestones``, in epochs). warmup: epochs of linear
     growth. clip_norm: largest norm of the gradient, 0 for none.
-    crop: smallest share of a clip in a training window; test_crop: the centred share in evaluation. rotation: largest
-    angle per axis in radians; scale: largest relative change of size. normalise: applied to whole clips, see
-    ``zssar.skeleton.transforms``.
+    crop: smallest share of a clip in a training window; test_crop: the centred share in evaluation. sampling: resize
+    or uniform, see ``zssar.skeleton.transforms.windows``. rotation: largest angle per axis in radians; scale: largest
+    relative change of size. normalise: applied to whole clips, see ``zssar.skeleton.transforms``.
     weights: a published checkpoint to start from (``features.published``), or with ``epochs: 0`` to use as it is;
     weights_classes: what it was trained on, ``seen`` or ``all`` classes of the split, which goes into every record.
     select: ``last`` epoch, or best on ``heldout``: a share of the training subjects that is then not trained on.
@@ -46,6 +47,7 @@ class Training:
     clip_norm: float = 0.0
     crop: float = 0.8
     test_crop: float = 1.0
+    sampling: str = "resize"
     rotation: float = 0.3
     scale: float = 0.1
     normalise: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Training:
             ("optimiser", ("adamw", "sgd")),
             ("schedule", ("cosine", "step")),
             ("select", ("last", "heldout")),
+            ("sampling", transforms.SAMPLINGS),
             ("weights_classes", ("seen", "all") if self.weights else ("",)),
         ):
             if getattr(self, key) not in known:

@@ -57,7 +57,7 @@ def predict(
     logits = []
     with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype is not None):
         for part in rows.split(micro_batch(training.frames, device, clips.joints.shape[1])):
-            x, present = clips.windows(part, training.frames, training.test_crop)
+            x, present = clips.windows(part, training.frames, training.test_crop, None, training.sampling)
             logits.append(backbone(streams.stream(x, stream, clips.layout), present).float())
     return torch.cat(logits)
 
@@ -156,7 +156,7 @@ class Trainer:
     def _batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """This process's share of an augmented batch: stream (N, C, T, V, M), present (N, M), targets (N,)."""
         settings, layout = self.training, self.clips.layout
-        x, present = self.clips.windows(rows, settings.frames, settings.crop, self.generator)
+        x, present = self.clips.windows(rows, settings.frames, settings.crop, self.generator, settings.sampling)
         x = augment(x, settings.rotation, settings.scale, self.generator, layout.dimensions == 2)
         share = slice(distributed.rank(), None, distributed.size())
         x = streams.stream(x[share], self.stream, layout)

@@ -116,7 +116,9 @@ def aimclr(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
 
 
 def pyskl(sequence: SkeletonSequence, persons: int = 2) -> SkeletonSequence:
-    """pyskl (Duan et al., ACM MM 2022), ``PreNormalize3D``; its uniform sampling is a view, not part of the clip.
+    """pyskl (Duan et al., ACM MM 2022), ``PreNormalize3D``.
+
+    Its uniform sampling makes windows, not clips: ``training: {sampling: uniform, frames: 100}`` of a backbone.
 
     Denoise and two actors as in CTR-GCN (pyskl's scripts follow it); actors swapped if the first has fewer frames;
     only frames with the first actor are kept; its middle of the spine in the first frame is the origin; spine along z

@@ -12,6 +12,7 @@ from zssar.skeleton.layouts import Layout
 from zssar.skeleton.rotations import about_vertical
 
 CENTRE_CROP = 0.95  # the test view of CTR-GCN
+SAMPLINGS = ("resize", "uniform")
 
 
 class Ragged(Protocol):
@@ -28,18 +29,27 @@ def windows(
     frames: int,
     crop: float = 1.0,
     rng: np.random.Generator | None = None,
+    sampling: str = "resize",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Clips resized to ``frames`` frames: x float32 (N, C, T, V, M), present bool (N, M).
+    """Clips brought to ``frames`` frames: x float32 (N, C, T, V, M), present bool (N, M).
 
     Without ``rng``: the centred share ``crop`` of each clip (1.0: the whole clip; 0.95: CTR-GCN's test view). With
     ``rng``: a share drawn uniformly from [crop, 1] at a random start (training view; CTR-GCN: crop 0.5).
-    Time is resized linearly with half-pixel centres, as image resizing does it. A person who is absent in one of the
-    two frames blended is taken from the other; absent in both: zero.
+    sampling ``resize``: time is resized linearly with half-pixel centres, as image resizing does it. A person who is
+    absent in one of the two frames blended is taken from the other; absent in both: zero. ``uniform`` (pyskl, after
+    TSN): as many equal segments as frames, of each its middle frame, with ``rng`` a random one; nothing is blended.
+    pyskl repeats a clip that is shorter than that from its start, here frames are repeated in place; it averages ten
+    draws in testing, here there is one.
     """
+    if sampling not in SAMPLINGS:
+        raise unknown("sampling", sampling, SAMPLINGS)
     rows = np.asarray(rows)
     start, length = _spans(np.asarray(skeletons.offsets), rows, crop, rng)
     at = (np.arange(frames) + 0.5) * (length[:, None] / frames) - 0.5  # (N, T) within the crop
     at = start[:, None] + np.clip(at, 0, length[:, None] - 1)
+    if sampling == "uniform":
+        inside = rng.uniform(0, 1, at.shape) if rng is not None else 0.5
+        at = start[:, None] + np.floor((np.arange(frames) + inside) * (length[:, None] / frames))
     low = np.floor(at).astype(np.int64)
     high = np.minimum(low + 1, (np.ceil(start + length) - 1).astype(np.int64)[:, None])
     share = (at - low).astype(np.float32)[:, :, None]  # (N, T, 1)

@@ -126,7 +126,8 @@ def quantities_as_features(material: Material) -> Material:
     def of(features: Features) -> Features:
         found = features[PROFILE][:, usable].astype(np.float64)
         scaled = np.nan_to_num((found - mean) / np.where(spread > 1e-9, spread, 1.0), nan=0.0)
-        return Features({POOLED: scaled.astype(np.float32)}, features.layout, features.attrs)
+        views = {POOLED: scaled.astype(np.float32), PROFILE: features[PROFILE]}
+        return Features(views, features.layout, features.attrs)
 
     return replace(material, train=of(material.train), test=of(material.test))
 
@@ -139,7 +140,7 @@ def fewer_seen(material: Material, count: int, rng: np.random.Generator) -> Mate
     classes = material.classes
     if not 2 <= count <= len(classes.seen):
         raise UserError(
-            f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn from them"
+            f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn"
         )
     kept = np.sort(rng.permutation(len(classes.seen))[:count])
     rows = np.flatnonzero(np.isin(material.labels, kept))

@@ -38,14 +38,16 @@ for set in "${@:-utd_mhad}"; do
   done
   cp "results/${set}_profiles/draws.runs.csv" "$to/draws.runs.csv"
   names=', "names": {"profile (frozen)": "profile, first answers", "profile (second)": "profile, second answers"}'
+  texts=', "names": {"profile": "profile", "profile_regressed": "profile regressed from the network"'
+  texts+=', "ridge": "ridge (text)", "eszsl": "eszsl (text)", "nearest_mean": "nearest mean (text)"}'
   for axis in noise wrong; do figure "$set" $axis "$names" $axis; done
   figure "$set" quantities "$names, \"log\": true" quantities
   figure "$set" only "$names" groups
   figure "$set" without "$names" groups
   if [ "$set" = utd_mhad ]; then
     figure "$set" seen "$names, \"log\": true" seen_5 seen_13
-    figure "$set" seen "$names, \"log\": true" learning_5 learning_13
+    figure "$set" seen "$texts, \"log\": true" learning_5 learning_13
   else
-    figure "$set" seen "$names, \"log\": true" learning
+    figure "$set" seen "$texts, \"log\": true" learning
   fi
 done

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -181,7 +182,8 @@ def _p(value: float) -> str:
 def ablation(summary: pd.DataFrame, axis: str, names: dict[str, str] | None = None, log: bool = False) -> Figure:
     """Accuracy along one axis, a panel per column, a line per method and source; bands: 95 % intervals.
 
-    names: label per method or ``method (source)``. log: logarithmic axis (numbers of classes or quantities).
+    names: label per method or ``method (source)``, in the order of the legend. log: logarithmic axis, for numbers of
+    classes or quantities.
     """
     lines = summary[summary["axis"] == axis]
     known = ", ".join(sorted(set(summary["axis"].dropna())))
@@ -189,7 +191,8 @@ def ablation(summary: pd.DataFrame, axis: str, names: dict[str, str] | None = No
     numeric = pd.to_numeric(lines["value"], errors="coerce").notna().all()
     panels = list(lines.groupby(["dataset", "column"], sort=False))
     labels = _labels(lines, names or {})
-    series = list(dict.fromkeys(labels))
+    given = [name for name in (names or {}).values() if name in set(labels)]
+    series = list(dict.fromkeys([*given, *labels]))
     style.require_few("methods", len(series))
     draw = _lines_of if numeric else _bars_of
     width = max(style.COLUMN, 2.3 * len(panels) + 0.5)
@@ -202,6 +205,8 @@ def ablation(summary: pd.DataFrame, axis: str, names: dict[str, str] | None = No
             if math.isfinite(level):
                 (axes.axhline if numeric else axes.axvline)(level, color="0.5", linestyle="--", linewidth=0.8)
             axes.set_title(f"{dataset}, {_readable(column)}")
+            about = AXIS_NAMES.get(axis, axis)
+            axes.set_xlabel(textwrap.fill(about if numeric else f"ZSL top-1 (%), {about}", 40))
             if numeric and log:
                 axes.set_xscale("log", base=2)
                 ticks = sorted(pd.to_numeric(part["value"]).unique())
@@ -210,9 +215,6 @@ def ablation(summary: pd.DataFrame, axis: str, names: dict[str, str] | None = No
         if numeric:
             grid[0, 0].set_ylabel("ZSL top-1 (%)")
             grid[0, 0].set_ylim(0, 100)
-            figure.supxlabel(AXIS_NAMES.get(axis, axis), fontsize=8)
-        else:
-            figure.supxlabel(f"ZSL top-1 (%), {AXIS_NAMES.get(axis, axis)}", fontsize=8)
         handles = [_handle(i, numeric) for i in range(len(series))]
         handles.append(plt.Line2D([], [], color="0.5", linestyle="--", linewidth=0.8))
         style.legend(figure, handles, [*series, "chance"])

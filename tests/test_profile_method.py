@@ -130,7 +130,7 @@ def test_fewer_seen_classes_are_nested_draws_and_two_are_enough(problem):
     assert y[rows].tolist() == [few[k] for k in labels]
     assert statements.limited(y, 6, 99, seed=0)[0].tolist() == list(range(6))
     for evidence in ("measured", "regressed", "both"):
-        for compare in ("cosine", "gaussian"):
+        for compare in quantities.COMPARISONS:
             method = fitted(problem, seen_limit=2, evidence=evidence, compare=compare, seed=1)
             features, _ = problem.samples(problem.unseen)
             assert np.isfinite(method.score(features, problem.texts.select(problem.unseen))).all()
@@ -202,7 +202,7 @@ def test_what_does_not_matter_does_not_count():
     features, labels, texts = named(["speed", "jump", "turn"])
     form = texts["profile"].copy()
     form[2, 1] = 0
-    method = plugins.create("alignment", "profile", {}).fit(features, labels, texts)
+    method = plugins.create("alignment", "profile", {"compare": "cosine"}).fit(features, labels, texts)
     changed = features["profile"].copy()
     changed[:, 1] += 1
     asked = ClassTexts(texts.names, {"profile": form}, texts.units)
@@ -212,6 +212,33 @@ def test_what_does_not_matter_does_not_count():
     )
     np.testing.assert_allclose(before[:, 2], after[:, 2])
     assert not np.allclose(before[:, 1], after[:, 1])
+
+
+@pytest.mark.parametrize("compare", quantities.COMPARISONS)
+def test_a_class_that_states_nothing_scores_nothing(compare):
+    features, labels, texts = named(["speed", "jump", "turn"])
+    form = texts["profile"].copy()
+    form[2] = 0
+    method = plugins.create("alignment", "profile", {"compare": compare}).fit(features, labels, texts)
+    found = method.score(features, ClassTexts(texts.names, {"profile": form}, texts.units))
+    assert (found[:, 2] == 0).all()
+    assert (found[labels == 1, 1] > 0).all()
+
+
+@pytest.mark.parametrize("compare", quantities.COMPARISONS)
+def test_an_unknown_measurement_speaks_for_no_class(compare):
+    """A form of one quantity, and a recording in which it is unknown but another is not."""
+    features, labels, texts = named(["speed", "jump"])
+    method = plugins.create("alignment", "profile", {"compare": compare}).fit(features, labels, texts)
+    form = texts["profile"].copy()
+    form[:, 1, 1] = 0  # speed alone is stated, equally surely everywhere
+    blind = features["profile"].copy()
+    blind[:, 0] = np.nan
+    found = method.score(
+        Features({"profile": blind}, "kinect25", features.attrs),
+        ClassTexts(texts.names, {"profile": form}, texts.units),
+    )
+    np.testing.assert_allclose(found, found[:, :1].repeat(len(texts), 1), atol=1e-6)
 
 
 def test_correlated_quantities_do_not_vote_twice():
@@ -229,7 +256,7 @@ def test_correlated_quantities_do_not_vote_twice():
     weight = np.ones((2, 6))
     gap = {
         c: np.ptp(judge.scores(asked, weight, clash, c)) / np.abs(judge.terms(asked, weight, clash, c)).sum()
-        for c in quantities.COMPARISONS
+        for c in ("cosine", "gaussian")
     }
     assert gap["gaussian"] < 0.5 * gap["cosine"]
 

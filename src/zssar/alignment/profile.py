@@ -7,9 +7,12 @@ Idea: a class is a form of signed kinematic quantities filled in from its name a
 Formulas, per quantity q: z = (x - mean) / sd over seen classes, u = (statement - mean) / sd over seen classes,
     r = correlation of z and u over seen samples (class-balanced), shrunk to a prior, a = max(r, 0), w = weight of the
     statement (confidence, agreement of draws; 0 where the quantity does not matter);
-    cosine: score(i, c) = sum a w_c z_i u_c / (|z_i| |u_c|), norms under the same weights;
-    gaussian: -1/2 (z - m_c)' C^-1 (z - m_c), m_c = a w_c u_c, C the shrunk covariance of what the statements leave
-    unexplained, so that correlated quantities do not vote twice.
+    cosine: sum b w_c z_i u_c / (|z_i| |u_c|), norms under the same weights b w_c, where b = a / (1 - a^2) is what a
+    quantity weighs in the log-likelihood ratio of two classes if z = a u + noise;
+    gaussian: log N(z; m_c, C + D_c), less that of a class that states nothing, m_c = a u_c, C the shrunk covariance of
+    what the statements leave unexplained, so that correlated quantities do not vote twice, D_c = diag(a^2 (1 - w_c))
+    the doubt about the statement;
+    joint (default): cosine + gaussian / Q.
 Inputs: view ``profile`` (n, Q), NaN where unknown; texts ``profile`` (K, Q, 2): statement, weight. ``evidence``:
     measured (needs no network), regressed (the statement predicted from ``pooled`` by ridge), or both.
 Every score is a sum over quantities: ``explain`` returns the terms. The mathematics is in ``quantities``.
@@ -48,7 +51,7 @@ class Profile(AlignmentMethod):
         *,
         texts=("profile",),
         evidence: str = "measured",
-        compare: str = "cosine",
+        compare: str = "joint",
         statistics: str = "seen",
         calibration: str = "linear",
         prior: float | str = 0.5,
@@ -72,10 +75,10 @@ class Profile(AlignmentMethod):
         inputs.one_of(self, "calibration", calibration, CALIBRATIONS)
         if isinstance(prior, str):
             inputs.one_of(self, "prior", prior, ("published",))
-        if statistics == "published" and (evidence, compare, calibration) != ("measured", "cosine", "linear"):
+        if statistics == "published" and (evidence, calibration) != ("measured", "linear"):
             raise UserError(
-                "Profile: statistics='published' knows no features, covariances or steps of the scale: use it with "
-                "evidence='measured', compare='cosine', calibration='linear'"
+                "Profile: statistics='published' knows no features and no steps of the scale: use it with "
+                "evidence='measured' and calibration='linear'"
             )
         self.views = statements.VIEWS[evidence]
 

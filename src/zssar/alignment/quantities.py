@@ -18,9 +18,10 @@ from sklearn.isotonic import IsotonicRegression
 from zssar.alignment import linear
 from zssar.alignment.statements import moments
 
-COMPARISONS = ("cosine", "gaussian")
+COMPARISONS = ("joint", "cosine", "gaussian")
 CALIBRATIONS = ("linear", "monotone")
 STEPS = np.linspace(-3, 3, 25)  # of the ordinal scale at which a monotone calibration is kept
+SURE = 0.95  # agreements above count as this one
 LIMIT = 3.0  # standardised values are cut here: one bad measurement must not outvote the rest
 FOLDS = 5
 
@@ -40,7 +41,7 @@ class Judge:
     """What was learned of Q quantities (twice as many where measurement and regression both speak).
 
     centre, spread: of the evidence; stated_centre, stated_spread: of the statements; agreement: correlation of the two,
-    0..1; inverse (Q, Q): of the covariance of what the statements leave unexplained; ladder (Q, steps): what each step
+    0..1; covariance (Q, Q): of what the statements leave unexplained; ladder (Q, steps): what each step
     of the scale is worth under a monotone calibration, empty under a linear one.
     """
 
@@ -49,7 +50,7 @@ class Judge:
     stated_centre: np.ndarray
     stated_spread: np.ndarray
     agreement: np.ndarray
-    inverse: np.ndarray
+    covariance: np.ndarray
     ladder: np.ndarray
 
     @classmethod
@@ -69,7 +70,7 @@ class Judge:
         u = judge.standardise_statement(value)
         classes = (weight > 0).sum(0)
         judge.agreement = _agreement(z, u[y], balance[:, None] * known * weight[y], classes, prior, strength)
-        judge.inverse = _precision(z - known * judge.agreement * (weight * u)[y], balance, y)
+        judge.covariance = _unexplained(z - known * judge.agreement * (weight * u)[y], balance, y)
         return judge
 
     def standardise(self, evidence: np.ndarray) -> np.ndarray:
@@ -84,23 +85,40 @@ class Judge:
 
     def scores(self, value: np.ndarray, weight: np.ndarray, evidence: np.ndarray, compare: str) -> np.ndarray:
         """float64 (n, K): the sum of ``terms``, without the memory they take."""
-        z, u = self.standardise(evidence), self.standardise_statement(value)
-        if compare == "gaussian":
-            mean = self.agreement * weight * u
-            pull = mean @ self.inverse
-            own = np.einsum("nq,nq->n", z @ self.inverse, z)
-            return z @ pull.T - 0.5 * own[:, None] - 0.5 * (pull * mean).sum(1)
-        weight = weight * self.agreement
-        return (z @ (weight * u).T) / self._sizes(z, u, weight)
+        one = (self.terms(value[[c]], weight[[c]], evidence, compare).sum(2) for c in range(len(value)))
+        return np.concatenate(list(one), 1)
 
     def terms(self, value: np.ndarray, weight: np.ndarray, evidence: np.ndarray, compare: str) -> np.ndarray:
         """float64 (n, K, Q): what every quantity adds to the score of every class."""
+        if compare == "joint":  # the mean log-likelihood of a quantity is of the size of a cosine
+            return self._cosine(value, weight, evidence) + self._gaussian(value, weight, evidence) / value.shape[1]
+        return (self._cosine if compare == "cosine" else self._gaussian)(value, weight, evidence)
+
+    def _cosine(self, value, weight, evidence) -> np.ndarray:
         z, u = self.standardise(evidence), self.standardise_statement(value)
-        if compare == "gaussian":
-            difference = z[:, None] - (self.agreement * weight * u)[None]
-            return -0.5 * difference * (difference @ self.inverse)
-        weight = weight * self.agreement
+        weight = weight * self.agreement / (1 - np.minimum(self.agreement, SURE) ** 2)
         return z[:, None] * (weight * u)[None] / self._sizes(z, u, weight)[..., None]
+
+    def _gaussian(self, value, weight, evidence) -> np.ndarray:
+        """Log-likelihood ratio against a class that states nothing, so that what does not matter adds next to nothing.
+
+        A half of a log-determinant goes to each quantity as its log standard deviation given those before it.
+        """
+        z, u = self.standardise(evidence), self.standardise_statement(value)
+        known = np.isfinite(evidence)
+        terms = np.empty((len(z), len(u), u.shape[1]))
+        nothing = self._likelihood(z, known, np.zeros(u.shape[1]), np.zeros(u.shape[1]))
+        for c in range(len(u)):
+            terms[:, c] = self._likelihood(z, known, u[c], weight[c]) - nothing
+        return terms
+
+    def _likelihood(self, z, known, u, weight) -> np.ndarray:
+        """(n, Q) log density of one class, quantity by quantity, up to a constant."""
+        doubt = np.diag((1 - weight) * self.agreement**2)
+        factor = linalg.cholesky(self.covariance + doubt, lower=True)
+        inverse = linalg.cho_solve((factor, True), np.eye(len(weight)))
+        off = known * (z - self.agreement * u * (weight > 0))
+        return -0.5 * off * (off @ inverse) - np.log(np.diag(factor))
 
     @staticmethod
     def _sizes(z: np.ndarray, u: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -151,8 +169,8 @@ def _ladder(value, weight, means, judge: Judge, strength: float) -> np.ndarray:
     return straight
 
 
-def _precision(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Inverse of the shrunk residual covariance, every class counting the same.
+def _unexplained(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Shrunk covariance of the residuals, every class counting the same.
 
     Two covariances are shrunk, each by what it is estimated from, and added: that of samples about their class mean
     (many samples), and that of class means about the statement (few classes).
@@ -160,7 +178,7 @@ def _precision(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np.n
     classes = np.unique(y)
     means = np.stack([residual[y == c].mean(0) for c in classes])
     about = (residual - means[np.searchsorted(classes, y)]) * np.sqrt(balance * len(y) / balance.sum())[:, None]
-    return linalg.inv(_shrunk(about) + _shrunk(means) + 1e-3 * np.eye(residual.shape[1]))
+    return _shrunk(about) + _shrunk(means) + 1e-3 * np.eye(residual.shape[1])
 
 
 def _shrunk(rows: np.ndarray) -> np.ndarray:
@@ -202,8 +220,9 @@ class Bridge:
 
     @classmethod
     def published(cls, statistics: dict[str, np.ndarray]) -> Bridge:
-        """From statistics of another data set alone (``published``): no covariance, a linear calibration."""
-        return cls(Judge(**statistics, inverse=np.zeros((0, 0)), ladder=np.zeros((0, 0))))
+        """From statistics of another data set alone (``published``): quantities count as uncorrelated."""
+        unexplained = np.diag(1 - np.minimum(statistics["agreement"], SURE) ** 2)
+        return cls(Judge(**statistics, covariance=unexplained, ladder=np.zeros((0, 0))))
 
     def scores(self, value, weight, found, pooled, compare: str) -> np.ndarray:
         """float64 (n, K)."""

@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 config=workflow/experiments/profiles_draws.yaml
 sweeps() { case $1 in
-  utd_mhad) echo draws noise wrong quantities groups seen_5 seen_13 learning_5 learning_13 ;;
-  sim) echo draws noise wrong quantities groups learning ;; esac; }
+  utd_mhad) echo draws variants noise wrong quantities groups seen_5 seen_13 learning_5 learning_13 ;;
+  sim) echo draws variants noise wrong quantities groups learning ;; esac; }
 
 figure() { # dataset axis options, sweeps...
   local set=$1 axis=$2 options=$3 files=() name

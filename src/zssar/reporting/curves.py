@@ -96,7 +96,7 @@ def summarise(runs: pd.DataFrame, classes: pd.DataFrame, reference: str | None =
             }
         )
     table = pd.DataFrame(lines, columns=COLUMNS).assign(number=lambda t: pd.to_numeric(t["value"], errors="coerce"))
-    table["drawn"], table["easy"] = table["draws"] > 1, -table["chance"]
+    table["drawn"], table["easy"] = table["draws"] > 1, -table["chance"].round(2)
     order = ["dataset", "drawn", "easy", "column", "axis", "method", "source", "number"]
     table = table.sort_values(order, kind="stable").reset_index(drop=True).reindex(columns=COLUMNS)
     return _tested(table, runs, reference) if reference else table

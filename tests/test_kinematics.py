@@ -1,10 +1,11 @@
 """Every quantity of the motion profile on movements whose answer is known, from any side, with noise and gaps."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from known_movements import FRAMES, KNOWN, LEFT, OVERHEAD, RIGHT, T, one_hand, stroke
+from known_movements import FRAMES, KNOWN, LEFT, OVERHEAD, RIGHT, T, one_hand, standing_feet, stroke
 from moving_bodies import AHEAD, SHOULDER, G, L, body, hanging, lifted, ramp, recording, through, time, together
 
 from zssar.skeleton import kinematics
@@ -40,6 +41,18 @@ def test_every_quantity_has_a_known_answer_here_and_a_definition():
     assert mirrored | PARTNER == set(kinematics.names())
     assert tuple(kinematics.definitions()) == kinematics.names()
     assert all(unit and rule for unit, rule in kinematics.definitions().values())
+
+
+def test_the_documentation_has_every_definition():
+    text = (Path(__file__).parents[1] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    for name, (unit, rule) in kinematics.definitions().items():
+        both = (
+            name.replace("left_", "right/left_", 1)
+            if name.startswith("left_")
+            else name.replace("right_", "right/left_", 1)
+        )
+        row = next(line for line in text.splitlines() if line.startswith((f"| `{name}` |", f"| `{both}` |")))
+        assert row.endswith(f"| {unit} | {rule} |"), name
 
 
 def complaints(found):
@@ -140,6 +153,36 @@ def test_very_short_clips_give_numbers():
     for frames in (1, 2, 5):
         found = measure(body(frames))
         assert {name for name, value in found.items() if np.isnan(value)} == PARTNER
+
+
+def phases(roles):
+    """Quantities by name of start, middle and end; the clip stands between two others."""
+    clips = together(*(recording([part]) for part in (KNOWN["wave"][0], roles, KNOWN["kick"][0])))
+    found = kinematics.measure_phases(clips, np.array([1]), layout("kinect25"))
+    assert found.shape == (1, 3, len(kinematics.names()))
+    return [dict(zip(kinematics.names(), row.tolist())) for row in found[0]]
+
+
+def test_phases_tell_when_a_quantity_happens():
+    sitting = body(FRAMES, pelvis=ramp(T, 0.36, 0.64) * [0, -0.4, 0], ankles=standing_feet())
+    start, middle, end = phases(sitting)
+    assert middle["pelvis_change"] == pytest.approx(-0.4 / G, abs=0.05)
+    assert start["pelvis_change"] == pytest.approx(0, abs=0.02)
+    assert end["pelvis_change"] == pytest.approx(0, abs=0.02)
+    late = phases(body(FRAMES, pelvis=ramp(T, 0.7, 0.97) * AHEAD))
+    assert [part["travel"] for part in late] == pytest.approx([0, 0, 1 / G], abs=0.06)
+
+
+def test_a_phase_is_measured_as_a_clip_of_its_own():
+    thirds = [slice(0, FRAMES // 3), slice(FRAMES // 3, 2 * FRAMES // 3), slice(2 * FRAMES // 3, FRAMES)]
+    for found, part in zip(phases(KNOWN["swipe to the left"][0]), thirds):
+        alone = recording([{role: path[part] for role, path in KNOWN["swipe to the left"][0].items()}])
+        assert found == pytest.approx(numbers(alone, "kinect25")[0], abs=1e-4, nan_ok=True)
+
+
+def test_clips_shorter_than_their_phases_still_have_three():
+    found = kinematics.measure_phases(recording([body(2)]), np.array([0]), layout("kinect25"))
+    assert np.isfinite(found[0, :, kinematics.names().index("right_hand_top")]).all()
 
 
 # --- what is unknown -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = "results/table1.csv"
+REPORT = "results/report.html"
 FIGURE = "results/figures/table1/confusion.random_8_0_0.devise.png"
 METHODS = ["devise", "eszsl", "global", "dvta", "purls", "profile"]
 
@@ -86,17 +88,46 @@ def test_nothing_to_do_the_second_time(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_one_deleted_run_rebuilds_that_run_only(finished):
+# Snakemake does not miss a run behind a finished table by itself: all tables name their runs, --force looks at one.
+@pytest.mark.parametrize("words", [[], [TABLE, "--force"], [TABLE, "--forcerun", "make_table"]])
+def test_one_deleted_run_rebuilds_that_run_only(finished, words):
     run = next((finished / "results" / "runs" / "tiny" / "random_8_0_0").rglob("devise"))
-    shutil.rmtree(run)
-    # Snakemake does not miss a run behind a finished table until the table is asked for anew.
-    done = snakemake(finished, "-n", TABLE, "--forcerun", "make_table")
+    aside = run.rename(finished / "aside")
+    try:
+        done = snakemake(finished, "-n", *words)
+    finally:
+        aside.rename(run)
     planned = done.stdout + done.stderr
     assert planned.count("rule align:") == 1
+    assert planned.count("rule evaluate:") == 1
+    assert planned.count("rule make_table:") == 1
     assert "method=devise" in planned
-    assert "method=dvta" not in planned
+    aligned = [block for block in planned.split("rule ") if block.startswith(("align:", "evaluate:"))]
+    assert all("method=devise" in block for block in aligned)
     for rule in ("pretrain_backbone", "extract_features", "encode_texts", "preprocess_skeletons"):
         assert f"rule {rule}" not in planned
+
+
+def test_the_report_is_built_from_what_is_there_and_nothing_is_left_to_do(finished):
+    planned = snakemake(finished, "-n", REPORT).stdout
+    assert planned.count("rule make_report:") == 1
+    assert not re.search("rule (align|evaluate|pretrain_backbone|make_table):", planned)
+    snakemake(finished, REPORT)
+    page = (finished / REPORT).read_text()
+    assert "simulated data" in page
+    assert page.count('id="run-') == len(METHODS)
+    assert "<canvas" in page
+    done = snakemake(finished, REPORT)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_explain_reads_the_finished_table(finished):
+    words = [sys.executable, "-m", "zssar.cli", "explain", TABLE, "--method", "dvta", "--split", "random_8_0"]
+    done = subprocess.run(words, cwd=finished, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "(unchanged)" in done.stdout
+    assert "not here now" not in done.stdout
+    assert f"snakemake --cores all {TABLE} --force" in done.stdout
 
 
 def test_a_changed_parameter_reruns_its_method_only(finished):

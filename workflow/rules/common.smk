@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from zssar import config as zssar_config
 from zssar.errors import UserError
-from zssar.provenance import code_digest
+from zssar.provenance import code_digest, file_digest
 
 try:
     zssar_config.check(
@@ -148,11 +148,12 @@ def run_of_table(table, split, method, file):
     return f"results/runs/{place}/{method}/{file}"
 
 
+def runs_of(table):
+    return [run_of_table(table, *pair, "runs.csv") for pair in pairs_of_table(table)]
+
+
 def runs_of_table(wildcards):
-    return [
-        run_of_table(wildcards.table, *pair, "runs.csv")
-        for pair in pairs_of_table(wildcards.table)
-    ]
+    return runs_of(wildcards.table)
 
 
 def is_simulated(table):

@@ -8,6 +8,7 @@ so do depth on image coordinates and a partner where there is none. ``definition
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -327,6 +328,26 @@ def measure_clips(
         block = order[start : start + BLOCK]
         result[block] = _measure(skeletons, rows[block], layout, rate, vertical)
     return result
+
+
+def measure_phases(
+    skeletons: Ragged, rows: np.ndarray, layout: Layout, rate: float = RATE, vertical: int = UP, phases: int = 3
+) -> np.ndarray:
+    """float32 (N, phases, Q): the same quantities of the start, middle and end of each clip, each as its own clip.
+
+    What compares end and start (``travel``, ``pelvis_change``, ``turn``) then tells when it happens; "at rest" is where
+    a limb is at the ends of the phase. A clip of fewer frames than phases repeats its last one.
+    """
+    rows = np.asarray(rows)
+    start, end = (np.asarray(skeletons.offsets)[rows + k] for k in (0, 1))
+    bounds = start[:, None] + np.rint(np.linspace(0, 1, phases + 1) * (end - start)[:, None]).astype(int)
+    first = np.minimum(bounds[:, :-1], end[:, None] - 1)
+    length = np.maximum(bounds[:, 1:] - first, 1).ravel()
+    offsets = np.concatenate([[0], length.cumsum()])
+    at = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first.ravel(), length)
+    parts = SimpleNamespace(joints=skeletons.joints[at], present=skeletons.present[at], offsets=offsets)
+    found = measure_clips(parts, np.arange(len(length)), layout, rate, vertical)
+    return found.reshape(len(rows), phases, -1)
 
 
 def _measure(skeletons: Ragged, rows: np.ndarray, layout: Layout, rate: float, vertical: int) -> np.ndarray:

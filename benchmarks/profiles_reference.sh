@@ -23,7 +23,8 @@ figure() { # dataset axis options, sweeps...
     --output "$stem.png" "$stem.pdf"
 }
 
-for set in "${@:-utd_mhad}"; do
+[ $# -gt 0 ] || set -- utd_mhad
+for set in "$@"; do
   targets=()
   for name in $(sweeps "$set"); do
     [[ $name == learning* ]] || targets+=("results/${set}_profiles/$name.summary.csv")
@@ -36,7 +37,15 @@ for set in "${@:-utd_mhad}"; do
       if [ -f "results/${set}_profiles/$name.summary.$end" ]; then cp "results/${set}_profiles/$name.summary.$end" "$to/$name.$end"; fi
     done
   done
-  cp "results/${set}_profiles/draws.runs.csv" "$to/draws.runs.csv"
+  # Every draw of the main table, without the columns that are the same everywhere.
+  python - "results/${set}_profiles/draws.runs.csv" "$to/draws.by_draw.csv" <<'PYTHON'
+import sys
+import pandas as pd
+runs = pd.read_csv(sys.argv[1]).query("selection == 'last' and metric in ('top1', 'harmonic')")
+table = runs.pivot_table(index=["split", "metric"], columns=["method", "source"], values="value")
+table.columns = [f"{method} ({source})" for method, source in table.columns]
+table.round(2).to_csv(sys.argv[2], lineterminator="\n")
+PYTHON
   names=', "names": {"profile (frozen)": "profile, first answers", "profile (second)": "profile, second answers"}'
   texts=', "names": {"profile": "profile", "profile_regressed": "profile regressed from the network"'
   texts+=', "ridge": "ridge (text)", "eszsl": "eszsl (text)", "nearest_mean": "nearest mean (text)"}'

@@ -8,10 +8,10 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 setup: $(VENV)/.installed ## create .venv with the pinned dependencies
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements-clip.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.lock
-	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation --requirement requirements-clip.lock --editable .
 	touch $@
 
 table1: setup ## build results/table1.csv (embedded simulated data; no GPU, key or download)

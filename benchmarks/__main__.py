@@ -23,7 +23,7 @@ def benchmarks() -> dict[str, str]:
     for path in sorted(HERE.glob("*.py")):
         text = path.read_text(encoding="utf-8")
         is_script = 'if __name__ == "__main__"' in text
-        if is_script and path.stem not in NOT:
+        if is_script and "required=True" not in text and path.stem not in NOT:
             found[path.stem] = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
     return found
 

@@ -2,7 +2,7 @@
 
     python benchmarks/encode_texts.py [precision] [threads]
 
-Gives processor seconds too, which other jobs on the machine disturb less. Results: docs/descriptions.md, Speed.
+Gives processor seconds too, which other jobs on the machine disturb less. Results: README.md.
 """
 
 import sys

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from zssar import config
 from zssar.commands import describe_classes
+from zssar.datasets.files import class_names
 from zssar.errors import UserError
 from zssar.text.answers import Answered, in_class_order, read_answers, read_class_names, write_answers
 from zssar.text.describe import describe
@@ -278,3 +280,22 @@ def test_answers_of_a_second_author_are_a_source_of_their_own(kind, frozen):
     assert both[0].template == kind.template
     with pytest.raises(UserError, match=r"phases\.third\.jsonl does not exist"):
         run(kind, frozen, "third", answers=["third"])
+
+
+def test_ntu60_reads_the_beginning_of_the_answers_of_ntu120():
+    whole = read_answers(PROMPTS / "frozen" / "ntu120" / "global.jsonl")
+    names = class_names("ntu60")
+    found = describe(read_kind(PROMPTS / "global.md"), names, "frozen", {}, PROMPTS / "frozen" / "ntu120", Path("x"))
+    assert found == whole[:60]
+    assert [line.name for line in found] == names
+    assert config.LONGER["ntu60"] == "ntu120"
+    with pytest.raises(UserError, match="not a class of this data set"):  # a list that is no beginning of it
+        describe(read_kind(PROMPTS / "global.md"), names[1:], "frozen", {}, PROMPTS / "frozen" / "ntu120", Path("x"))
+
+
+def test_kinetics_has_labels_and_says_how_to_get_more(tmp_path):
+    names, folder = class_names("kinetics200"), PROMPTS / "frozen" / "kinetics400"
+    labels = describe(read_kind(PROMPTS / "label.md"), names, "frozen", {}, folder, tmp_path / "x")
+    assert [line.answers[0]["label"] for line in labels][:2] == ["abseiling", "air drumming"]
+    with pytest.raises(UserError, match=r"no answers of kind 'global' are committed.*(?s:.*)OPENAI_API_KEY"):
+        describe(read_kind(PROMPTS / "global.md"), names, "frozen", {}, folder, tmp_path / "x")

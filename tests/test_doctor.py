@@ -118,7 +118,7 @@ def test_suspicious_axes(tmp_path, capsys):
     ("prepare", "words"),
     [
         (lambda f: None, "no known format of recordings"),
-        (lambda f: np.save(f / "x.npy", np.zeros((3, 256))), "no raw recordings"),
+        (lambda f: np.save(f / "x.npy", np.zeros((3, 256))), "no precomputed features. Expected"),
         (
             lambda f: [fakes.write(d, f / d, 2, frames=4) for d in ("nw_ucla", "uwa3d2")],
             "holds several formats: uwa3d2, nw_ucla",

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -22,7 +23,10 @@ from zssar.text.prompts import read_kind
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 TEXTS = ["drink water", "kick forward with the right leg", "eat meal", "kick", "sit down on a chair, slowly"] * 3
-needs_open_clip = pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is not installed")
+# `make setup` installs open_clip, so that in CI its absence is a failure and nothing to skip.
+needs_open_clip = pytest.mark.skipif(
+    importlib.util.find_spec("open_clip") is None and not os.environ.get("CI"), reason="open_clip is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +252,41 @@ def test_clip_text_tower_from_disk(suffix, tmp_path):
         encoder.encode_tokens(TEXTS, 100)
     quick = encoders.create("clip", {"model": str(config), "pretrained": str(weights), "quick_gelu": True}, "cpu")
     assert not np.allclose(quick.encode(TEXTS), expected, atol=1e-5)
+
+
+@needs_open_clip
+@pytest.mark.filterwarnings("ignore")  # TorchScript is deprecated and warns
+def test_clip_reads_the_archives_of_openai(tmp_path):
+    """TorchScript with half precision: the tower is the same in fp32, and an archive of another model is refused."""
+    import torch
+
+    from zssar.encoders.clip import open_clip
+
+    library = open_clip()
+    text = {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}
+    vision = {"image_size": 16, "layers": 1, "width": 64, "patch_size": 8}
+    for name, width in (("tinyopenai", 24), ("tinyother", 32)):
+        settings = {"embed_dim": width, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
+        (tmp_path / f"{name}.json").write_text(json.dumps(settings))
+    library.add_model_config(tmp_path / "tinyopenai.json")
+    torch.manual_seed(0)
+    original = library.create_model("tinyopenai").eval()
+    for parameter in original.parameters():
+        parameter.data = parameter.data.half().float()  # what an archive of OpenAI can hold
+    tokens = library.get_tokenizer("tinyopenai")(TEXTS)
+    with torch.inference_mode():
+        expected = original.encode_text(tokens).numpy()
+    weights = tmp_path / "tiny.pt"
+    inputs = {"encode_text": tokens, "encode_image": torch.zeros(1, 3, 16, 16)}
+    del original.attn_mask  # open_clip makes it anew; tracing would save it
+    original.attn_mask = None
+    torch.jit.trace_module(original, inputs, check_trace=False).save(str(weights))
+
+    options = {"pretrained": str(weights), "batch_size": 4}
+    encoder = encoders.create("clip", {"model": str(tmp_path / "tinyopenai.json"), **options}, "cpu")
+    assert np.allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+    with pytest.raises(UserError, match=r"output, layers\) = \(64, 24, 2\), but tinyother has \(64, 32, 2\)"):
+        encoders.create("clip", {"model": str(tmp_path / "tinyother.json"), **options}, "cpu")
 
 
 @needs_open_clip

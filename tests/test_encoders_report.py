@@ -87,6 +87,18 @@ def test_token_files_count_by_their_pooled_states(files):
     assert np.array_equal(texts.embeddings, storage.read_texts({"x": files[2]})["x"][:, [1, 3]])
 
 
+def test_a_form_is_one_vector_of_its_numbers(tmp_path):
+    """Values 0..4 of two quantities; the second is the same for all and unsure for one: it tells none apart."""
+    statements = np.array([[[0, 1], [2, 1]], [[4, 1], [2, 1]], [[3, 1], [0, 0]]], float)
+    attrs = {"kind": "profile", "lowest": [0, 0], "highest": [4, 4]}
+    storage.write_texts(tmp_path / "profile.h5", ["a", "b", "c"], ["up", "down"], statements, attrs)
+    found = reporting.read_text_set(tmp_path / "profile.h5", "x")
+    assert found.units == ("form",)
+    mean = (-1 + 1 + 0.5) / 3
+    assert np.allclose(found.embeddings[:, 0], [[-1 - mean, 0], [1 - mean, 0], [0.5 - mean, 0]])
+    assert list(reporting.summary([found])["unit"]) == ["all"]
+
+
 def test_the_report_is_the_same_twice(files, tmp_path):
     for folder in ("a", "b"):
         run("report", "--texts", files[0], "--output", tmp_path / folder)

@@ -1,4 +1,4 @@
-"""Changed, cut and made-up files of every JSON, CSV, text, npz, npy and pickle format: no crash, no wrong array.
+"""Changed, cut and made-up files of every JSON, CSV, text, mat, npz, npy and pickle format: no crash, no wrong array.
 
 Whatever a reader makes of such a file is a UserError, a Problem, or a sequence whose numbers are finite, whose absent
 bodies are zero and whose label is in the class list.
@@ -19,14 +19,17 @@ from hypothesis import strategies as st
 from zssar.datasets import fakes
 from zssar.datasets.ctrgcn_npz import CTRGCN
 from zssar.datasets.custom import Custom
+from zssar.datasets.files import class_names
 from zssar.datasets.kinetics import Kinetics
 from zssar.datasets.nw_ucla import NWUCLA
 from zssar.datasets.pku_mmd import PKUMMD
 from zssar.datasets.pyskl import Pyskl
 from zssar.datasets.stgcn_npy import STGCN
+from zssar.datasets.utd_mhad import UTDMHAD
 from zssar.datasets.uwa3d2 import UWA3D2
-from zssar.datasets.writers import ctrgcn_npz, custom, kinetics, nw_ucla, pku_mmd, pyskl, stgcn_npy, uwa3d2
+from zssar.datasets.writers import ctrgcn_npz, custom, kinetics, nw_ucla, pku_mmd, pyskl, stgcn_npy, utd_mhad, uwa3d2
 from zssar.errors import UserError
+from zssar.features import imported
 from zssar.interfaces import Problem
 from zssar.skeleton.layouts import layout
 
@@ -52,6 +55,7 @@ FORMATS = {
     "kinetics": (Kinetics, lambda f: kinetics.write(f, [short("openpose18")], Kinetics().class_names), "*/*.json"),
     "kinetics list": (Kinetics, lambda f: kinetics.write(f, [short("openpose18")], Kinetics().class_names), "*n_l*"),
     "uwa3d2": (UWA3D2, lambda f: uwa3d2.write(f, [short("uwa15")]), "*.txt"),
+    "utd_mhad": (UTDMHAD, lambda f: utd_mhad.write(f, replace(short("utd20"), subject=1, replication=1)), "*.mat"),
     "pku skeleton": (PKUMMD, write_pku, "PKU*/*.txt"),
     "pku label": (PKUMMD, write_pku, "Train*/*.txt"),
     "pku split": (PKUMMD, write_pku, "Split/*subject.txt"),
@@ -172,3 +176,32 @@ def test_any_arrays(tmp_path_factory, one, two, label):
     (folder / "train_data.npy").write_bytes(buffer.getvalue())
     (folder / "train_label.pkl").write_bytes(pickle.dumps((["x"], [label])))
     sane(STGCN(), folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_changed_and_cut_features(tmp_path_factory, data):
+    """Folders of precomputed features: UserError, or finite rows whose labels are those of the split."""
+    folder = tmp_path_factory.getbasetemp() / "features"
+    folder.mkdir(exist_ok=True)
+    names = class_names("nw_ucla")
+    labels = {"train": [0, 2, 3, 5, 6, 7, 8, 9], "ztest": [1, 4], "gtest": list(range(10))}
+    for (part, classes), name in zip(labels.items(), ("train_label", "z_label", "g_label")):
+        np.save(folder / f"{part}.npy", np.ones((len(classes), 40), np.float32))
+        np.save(folder / f"{name}.npy", np.array(classes))
+    assert sorted(imported.choose(folder, "nw_ucla", "purls_8_2", names).test.classes) == list(range(10))
+    path = data.draw(st.sampled_from(sorted(folder.glob("*.npy"))))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    path.write_bytes(bytes(content[: data.draw(st.one_of(st.none(), st.integers(0, len(content))))]))
+    try:
+        chosen = imported.choose(folder, "nw_ucla", "purls_8_2", names)
+    except UserError:
+        return
+    for rows in (chosen.train, chosen.test):
+        assert np.isfinite(rows.values).all()
+        assert len(rows.values) == len(rows.labels)
+        assert rows.classes <= set(range(10))
+    assert chosen.train.classes == set(chosen.split.seen)

@@ -90,6 +90,18 @@ def test_synse_folders(tmp_path, capsys):
     assert json.loads((tmp_path / "import.json").read_text())["test"]["drink water"] == 3
 
 
+def test_the_doctor_says_what_features_fit(tmp_path, capsys):
+    write_synse(tmp_path / "in")
+    assert cli.main(["doctor", "--root", str(tmp_path / "in")]) == 0
+    text = capsys.readouterr().out
+    one, three, two = (text.index(f"in/{name}: 32 dimensions") for name in ("one", "three", "two"))
+    assert "fits: ntu60 synse_55_5\n" in text[one:three]
+    assert "fits: no published split" in text[three:two]
+    assert "fits: ntu60 synse_55_5-val0\n" in text[two:]
+    assert "impossible: intervals by subject" in text
+    assert "dataset: ntu60, splits: [synse_55_5], backbone: imported" in text
+
+
 def test_the_validation_split_has_features_of_its_own(tmp_path):
     write_synse(tmp_path / "in")
     assert run(tmp_path / "in", tmp_path, "synse_55_5-val0") == 0

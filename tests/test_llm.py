@@ -137,13 +137,13 @@ def _key(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
-def ask(kind, server, tmp_path, names=NAMES, only=(), dry_run=False, **params):
+def ask(kind, server, tmp_path, names=NAMES, only=(), dry_run=False, again=False, **params):
     params = {"model": "m", "base_url": server.base_url, "retries": 2, "concurrency": 1, **params}
     output = tmp_path / "m-1" / "phases.jsonl"
-    lines = describe(kind, names, "m-1", params, tmp_path, output, only, dry_run)
+    lines = describe(kind, names, "m-1", params, tmp_path, output, only, dry_run, again)
     if lines is not None:
         write_answers(output, lines)
-        llm.forget(output)
+        llm.finish(output, lines)
     return lines
 
 
@@ -167,7 +167,10 @@ def test_every_class_is_asked_once_with_the_schema_and_the_key_goes_into_the_hea
     assert "400 tokens in and 80 out, 0.0012 US dollars" in said
     written = "".join(p.read_text() for p in tmp_path.rglob("*") if p.is_file())
     assert KEY not in said + written
-    assert sorted(p.name for p in (tmp_path / "m-1").iterdir()) == ["phases.jsonl"]  # the journal is gone
+    assert sorted(p.name for p in (tmp_path / "m-1").iterdir()) == [
+        "phases.answers.kept",
+        "phases.jsonl",
+    ]  # the journal is gone
 
 
 def test_retry_after_is_honoured_and_holds_back_the_other_threads(kind, tmp_path):
@@ -339,6 +342,50 @@ def test_only_asks_for_the_named_classes_again_and_leaves_the_others(kind, tmp_p
         assert len(server.requests) == 6
         with pytest.raises(UserError, match="Did you mean 'kick'"):
             ask(kind, server, tmp_path, only=["kik"])
+
+
+def test_what_snakemake_deletes_is_not_paid_for_twice(kind, tmp_path, capsys):
+    """A changed price, timeout or model, or -F: Snakemake deletes the file and runs the rule again."""
+    output = tmp_path / "m-1" / "phases.jsonl"
+    with serving() as server:
+        first = ask(kind, server, tmp_path)
+        for params in ({"price": {"input": 1, "output": 1}}, {"timeout": 9}, {"model": "other"}):
+            capsys.readouterr()
+            output.unlink()
+            assert ask(kind, server, tmp_path, **params) == first
+            assert ("4 answers were given under other parameters" in capsys.readouterr().err) == ("model" in params)
+        assert len(server.requests) == 4
+        assert ask(kind, server, tmp_path, model="other", again=True)[0].author == "other-2026"
+        assert len(server.requests) == 8
+
+
+def test_more_draws_cost_the_further_ones_only_and_fewer_cost_nothing(kind, tmp_path):
+    with serving(answer=lambda body: json.dumps({**GOOD, "end": f"the hand sinks down by {body['seed']}"})) as server:
+        ask(kind, server, tmp_path, seed=1, draws=2)
+        lines = ask(kind, server, tmp_path, seed=1, draws=3)
+        assert len(server.requests) == 8 + 4
+        assert [a["end"][-1] for a in lines[2].answers] == ["1", "2", "3"]
+        assert [len(line.answers) for line in ask(kind, server, tmp_path, seed=1, draws=1)] == [1] * 4
+        assert len(server.requests) == 12
+
+
+def test_an_interrupted_repetition_goes_on_only_when_ordered(kind, tmp_path, capsys):
+    with serving() as server:
+        old = ask(kind, server, tmp_path)
+        new = {**GOOD, "start": "both feet leave the floor together"}
+        server.answer = lambda body: json.dumps(new)
+        server.script = [Step(), Step(), Step(429, error={"code": "insufficient_quota"})]
+        with pytest.raises(UserError, match="2 answers are kept"):
+            ask(kind, server, tmp_path, again=True)
+        (tmp_path / "m-1" / "phases.jsonl").unlink()
+        asked = len(server.requests)
+        capsys.readouterr()
+        assert ask(kind, server, tmp_path) == old
+        assert "2 newer answers of an interrupted repetition wait in" in capsys.readouterr().err
+        assert len(server.requests) == asked
+        assert all(line.answers == [new] for line in ask(kind, server, tmp_path, again=True))
+        assert len(server.requests) == asked + 2
+        assert not llm.journal_path(tmp_path / "m-1" / "phases.jsonl").exists()
 
 
 def test_only_before_the_first_full_run_tries_a_few_classes(kind, tmp_path):

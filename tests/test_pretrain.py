@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -201,8 +202,9 @@ def arguments(skeletons, folder, training=None):
     ]  # fmt: skip
 
 
-def test_the_command_writes_weights_record_and_history(skeletons, tmp_path):
+def test_the_command_writes_weights_record_and_history(skeletons, tmp_path, capsys):
     assert cli.main(arguments(skeletons, tmp_path)) == 0
+    assert re.search(r"train on cpu: 64/64 clips, \d+\.\d clips/s, 0 s left; epoch 2/2, loss ", capsys.readouterr().err)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["history.jsonl", "model.pt", "run.json"]
     record = json.loads((tmp_path / "run.json").read_text())
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]

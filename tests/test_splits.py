@@ -148,6 +148,12 @@ def test_without_subjects_a_quarter_of_each_class_is_held_out():
         assert (meta["label"][train] == c).sum() == 9  # of 12 in the training half
         assert (meta["label"][test] == c).sum() == 3
     assert "subjects unknown" in split.source
+    few = np.concatenate([np.flatnonzero(meta["label"] == c)[: 2 * n] for c, n in enumerate([1, 2, 3, 4, 5] + [2] * 7)])
+    few = {key: values[few] for key, values in meta.items()}
+    split = splits.resolve("mine", "random_3_0_0@samples-val0", few, num_classes=12)
+    train, test = splits.rows(split, few["label"])
+    held = {c: (few["label"][test] == c).sum() for c in split.seen}
+    assert held == {c: {0: 0, 1: 1, 2: 1, 3: 1, 4: 1}.get(c, 1) for c in split.seen}  # of 1, 2, 3, 4, 5, 2 ...
     with pytest.raises(UserError, match="needs the subject of every sample"):
         splits.resolve("mine", "random_3_0_0", meta, num_classes=12)
 

@@ -5,6 +5,7 @@ Light on purpose: the Snakefile imports it, and every job parses the Snakefile a
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -17,6 +18,7 @@ from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
 NO_NETWORK = "none"  # the module of a backbone that is none: views measured on the skeletons only
+FOUR_STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 
 
 def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
@@ -84,20 +86,114 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         for kind in entry["texts"]:
             if kind not in kinds:
                 raise unknown("description kind", kind, kinds, f"config: methods.{name}.texts")
+    _check_choices(config, kinds)
     for table, entry in config["tables"].items():
-        place = f"config: tables.{table}"
-        for key, section in (("dataset", "datasets"), ("backbone", "backbones"), ("source", "sources")):
-            if entry[key] not in config[section]:
-                raise unknown(key, entry[key], config[section], f"{place}.{key}")
-        if entry["encoder"] not in config["encoders"]:
-            raise unknown("encoder", entry["encoder"], config["encoders"], f"{place}.encoder")
-        for method in [] if entry["methods"] == "all" else entry["methods"]:
-            if method not in config["methods"]:
-                raise unknown("method", method, config["methods"], f"{place}.methods")
-        for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
-            pass
+        _check_table(config, table, entry)
+    _check_backbone_tables(config)
     for sweep, entry in config["sweeps"].items():
         _check_sweep(config, entry, f"config: sweeps.{sweep}")
+    if "classifier" in config["protocol"]["gates"]:
+        for name in {b for entry in config["tables"].values() for b in listed(entry["backbone"])}:
+            if "seen_logits" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
+                raise UserError(
+                    f"config: protocol.gates: the classifier gate needs seen_logits in backbones.{name}.views"
+                )
+
+
+def _check_choices(config: dict[str, Any], kinds: list[str]) -> None:
+    for name, entry in config["methods"].items():
+        if "choose" in entry and not config["protocol"]["validation"]:
+            raise UserError(
+                f"config: methods.{name}.choose: parameters are picked on validation splits, and there are none"
+            )
+        for texts in entry.get("choose", {}).get("texts", []):
+            for kind in texts:
+                if kind not in kinds:
+                    raise unknown("description kind", kind, kinds, f"config: methods.{name}.choose.texts")
+
+
+def _check_table(config: dict[str, Any], table: str, entry: dict[str, Any]) -> None:
+    place = f"config: tables.{table}"
+    if isinstance(entry["splits"], list) and "dataset" not in entry:
+        raise UserError(f"{place}: dataset is missing (or write splits as a mapping from data set to its list)")
+    if entry["setting"] == "transductive" and not config["protocol"]["validation"]:
+        raise UserError(f"{place}.setting: the weight of the adaptation is picked on validation splits; none are set")
+    for dataset, splits in splits_of(entry):
+        if dataset not in config["datasets"]:
+            raise unknown("dataset", dataset, config["datasets"], f"{place}.dataset")
+        for _ in expand_splits(dataset, splits, f"{place}.splits"):
+            pass
+    for key, section in (("backbone", "backbones"), ("source", "sources"), ("encoder", "encoders")):
+        for name in listed(entry[key]):
+            if name not in config[section]:
+                raise unknown(key, name, config[section], f"{place}.{key}")
+    named = [] if entry["methods"] == "all" else entry["methods"]
+    for method in [*named, *([entry["reference"]] if "reference" in entry else [])]:
+        if method not in config["methods"]:
+            raise unknown("method", method, config["methods"], f"{place}.methods")
+
+
+def listed(value: Any) -> list[Any]:
+    """A value that may be one or several, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def splits_of(entry: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """(data set, splits) of a table, splits as written."""
+    return list(entry["splits"].items()) if isinstance(entry["splits"], dict) else [(entry["dataset"], entry["splits"])]
+
+
+def cells(config: dict[str, Any], table: str) -> list[dict[str, str]]:
+    """Every run of a table: dataset, split, backbone, stream, source, encoder, method."""
+    entry = config["tables"][table]
+    methods = list(config["methods"]) if entry["methods"] == "all" else entry["methods"]
+    splits = [(d, s) for d, names in splits_of(entry) for s in expand_splits(d, names)]
+    factors = [listed(entry[key]) for key in ("backbone", "source", "encoder")]
+    return [
+        {"dataset": d, "split": s, "backbone": b, "stream": entry["stream"], "source": o, "encoder": e, "method": m}
+        for (d, s), m, b, o, e in itertools.product(splits, methods, *factors)
+    ]
+
+
+def candidates(methods: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """``<method>.choice<i>`` -> method entry, one per combination of the values under ``choose``."""
+    found = {}
+    for name, entry in methods.items():
+        named = entry.get("choose", {})
+        for i, values in enumerate(itertools.product(*named.values()) if named else ()):
+            picked = dict(zip(named, values))
+            texts = picked.pop("texts", entry["texts"])
+            own = {"module": entry["module"], "texts": texts, "params": {**entry.get("params", {}), **picked}}
+            found[f"{name}.choice{i}"] = own
+    return found
+
+
+def all_texts(entry: dict[str, Any]) -> list[str]:
+    """The description kinds a method may read: its own, or those of every candidate."""
+    several = entry.get("choose", {}).get("texts") or [entry["texts"]]
+    return list(dict.fromkeys(kind for texts in several for kind in texts))
+
+
+def _check_backbone_tables(config: dict[str, Any]) -> None:
+    for table, entry in config["backbone_tables"].items():
+        place = f"config: backbone_tables.{table}"
+        if table in config["tables"]:
+            raise UserError(f"{place}: tables has an entry of the same name, and both would write results/{table}.csv")
+        if entry["dataset"] not in config["datasets"]:
+            raise unknown("dataset", entry["dataset"], config["datasets"], f"{place}.dataset")
+        for _ in expand_splits(entry["dataset"], [entry["split"]], f"{place}.split"):
+            pass
+        for name in entry["backbones"]:
+            if name not in config["backbones"]:
+                raise unknown("backbone", name, config["backbones"], f"{place}.backbones")
+            backbone = config["backbones"][name]
+            if backbone.get("module", NO_NETWORK) == NO_NETWORK or "seen_logits" not in backbone["views"]:
+                raise UserError(f"{place}.backbones: {name} is no network with seen_logits among its views")
+
+
+def members(stream: str) -> tuple[str, ...]:
+    """The streams of an ensemble, one network each; a plain stream has one member."""
+    return FOUR_STREAMS if stream == "four_streams" else (stream,)
 
 
 def _check_sweep(config: dict[str, Any], entry: dict[str, Any], place: str) -> None:

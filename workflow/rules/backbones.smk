@@ -58,7 +58,7 @@ rule extract_features:
         runtime=120,
     params:
         views=lambda w: " ".join(config["backbones"][w.backbone]["views"]),
-        weights=lambda w, input: f"--weights {input.weights}" if input.weights else "",
+        weights=lambda w, input: weights_option(w, input.weights),
         device=config["device"],
         precision=config["precision"],
         code=lambda w: digest(
@@ -96,3 +96,33 @@ rule import_features:
         "zssar import_features --root {params.root:q} --dataset {wildcards.dataset} --split {wildcards.split}"
         " --class-names {params.names} --seen-train {output.seen_train} --test {output.test}"
         " --test-labels {output.labels} --report {output.report} > {log} 2>&1"
+
+
+rule make_backbone_table:
+    input:
+        records=lambda w: of_backbone_table(w, "backbones", "run.json"),
+        histories=lambda w: of_backbone_table(w, "backbones", "history.jsonl"),
+        timings=lambda w: of_backbone_table(w),
+        features=lambda w: of_backbone_table(w, "features", "test.h5"),
+        labels=lambda w: of_backbone_table(w, "features", "test_labels.csv"),
+    output:
+        csv="results/{backbone_table}.csv",
+        markdown="results/{backbone_table}.md",
+    log:
+        "logs/make_backbone_table/{backbone_table}.log",
+    benchmark:
+        "logs/make_backbone_table/{backbone_table}.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    params:
+        title=lambda w: config["backbone_tables"][w.backbone_table]["title"],
+        code=digest("commands.make_backbone_table"),
+    shell:
+        "zssar make_backbone_table --records {input.records} --histories {input.histories}"
+        " --timings {input.timings}"
+        " --features {input.features} --labels {input.labels} --title {params.title:q}"
+        " --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"

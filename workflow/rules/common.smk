@@ -35,16 +35,24 @@ IMPORTED, NETWORKS = (
 )
 
 
+# Candidates of methods with `choose`; they run on validation splits only.
+METHODS = {**config["methods"], **zssar_config.candidates(config["methods"])}
+CHOOSERS = (
+    "|".join(m for m, entry in config["methods"].items() if "choose" in entry) or "(?!)"
+)
+
+
 wildcard_constraints:
     dataset="|".join(config["datasets"]),
     split=r"[a-z0-9_]+(@[a-z]+)?(-val\d+)?",
     backbone="|".join(config["backbones"]),
-    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion",
+    stream="joint|bone|joint_motion|bone_motion|joint_bone_motion|four_streams",
     source="|".join(config["sources"]),
     encoder="|".join(config["encoders"]),
     kind=r"[a-z0-9_]+",
-    method="|".join(config["methods"]),
+    method="|".join(sorted(METHODS, key=len, reverse=True)),
     table="|".join(config["tables"]),
+    backbone_table="|".join(config["backbone_tables"]) or "$none",
 
 
 def recordings_of_dataset(wildcards):
@@ -75,49 +83,92 @@ def folder_of_features(wildcards):
 
 def params_json(section, name, key="params"):
     """Keyword arguments of one config entry as one JSON text; a changed value reruns the jobs that use it."""
-    return json.dumps(config[section][name].get(key, {}), sort_keys=True)
+    entry = (METHODS if section == "methods" else config[section])[name]
+    return json.dumps(entry.get(key, {}), sort_keys=True)
 
 
 def weights_of_split(wildcards):
     """A validation split may borrow its parent's network; config.yaml says so, and run.json records it.
 
-    Nothing for a backbone without a network.
+    Nothing for a backbone without a network; one network per stream for an ensemble.
     """
     if not network_of_backbone(wildcards.backbone):
         return []
     split = wildcards.split
     if PROTOCOL["validation_backbone"] == "shared":
         split = split.split("-val")[0]
-    return f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{wildcards.stream}/model.pt"
+    return [
+        f"results/backbones/{wildcards.dataset}/{split}/{wildcards.backbone}-{stream}/model.pt"
+        for stream in zssar_config.members(wildcards.stream)
+    ]
+
+
+def weights_option(wildcards, files):
+    """Of extract_features: one file, several with their fusion, or nothing for a backbone without a network."""
+    option = f"--weights {files}" if files else ""
+    if len(zssar_config.members(wildcards.stream)) > 1:
+        option += f" --fusion {config['backbones'][wildcards.backbone]['fusion']}"
+    return option
+
+
+def of_backbone_table(wildcards, place=None, file=None):
+    """That file of every backbone of the table, in its order; without a file Snakemake's timing of the pretraining."""
+    entry = config["backbone_tables"][wildcards.backbone_table]
+    ends = [
+        f"{entry['dataset']}/{entry['split']}/{name}-{entry['stream']}"
+        for name in entry["backbones"]
+    ]
+    if file is None:
+        return [f"logs/pretrain_backbone/{end}.tsv" for end in ends]
+    return [f"results/{place}/{end}/{file}" for end in ends]
 
 
 def texts_of_method(wildcards):
     folder = f"results/texts/{wildcards.dataset}/{wildcards.source}/{wildcards.encoder}"
+    kinds = zssar_config.all_texts(METHODS[wildcards.method])
+    return [f"{folder}/{kind}.h5" for kind in kinds]
+
+
+def folder_of_run(w, split=None, method=None):
+    """The folder of a run, of this one or of the same run on another split or with another method."""
+    split, method = split or w.split, method or w.method
+    return f"results/runs/{w.dataset}/{split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{method}"
+
+
+def validation_splits(split):
+    return [f"{split}-val{k}" for k in range(PROTOCOL["validation"])]
+
+
+def chosen_of_method(w):
+    """Parameters picked on the validation splits of the parent, for methods with `choose`."""
+    if "choose" not in METHODS[w.method]:
+        return []
+    return [f"{folder_of_run(w, w.split.split('-val')[0])}/chosen.json"]
+
+
+def candidates_of_method(method):
+    return [m for m in METHODS if m.startswith(f"{method}.choice")]
+
+
+def logits_for_gate(w, splits):
+    """Test features of these splits, whose seen_logits the classifier gate reads; nothing without that gate."""
+    if "classifier" not in PROTOCOL["gates"]:
+        return []
     return [
-        f"{folder}/{kind}.h5" for kind in config["methods"][wildcards.method]["texts"]
+        f"results/features/{w.dataset}/{split}/{w.backbone}-{w.stream}/test.h5"
+        for split in splits
     ]
 
 
 def validation_runs(wildcards, file):
-    """That file of the same method on every validation split; labels belong to the features, not to a run."""
+    """That file of the same method on every validation split; labels and features belong to no run."""
     w = wildcards
-    labels = file == "test_labels.csv"
-    place = "features" if labels else "runs"
-    tail = [] if labels else [w.source, w.encoder, w.method]
-    return [
-        "/".join(
-            [
-                "results",
-                place,
-                w.dataset,
-                f"{w.split}-val{k}",
-                f"{w.backbone}-{w.stream}",
-                *tail,
-                file,
-            ]
-        )
-        for k in range(PROTOCOL["validation"])
-    ]
+    if file in ("test_labels.csv", "test.h5"):
+        return [
+            f"results/features/{w.dataset}/{split}/{w.backbone}-{w.stream}/{file}"
+            for split in validation_splits(w.split)
+        ]
+    return [f"{folder_of_run(w, split)}/{file}" for split in validation_splits(w.split)]
 
 
 def key_of_run(wildcards):
@@ -125,47 +176,166 @@ def key_of_run(wildcards):
     w = wildcards
     partition = w.split.split("-val")[0].partition("@")[2]
     partition = partition or zssar_config.default_partition(w.dataset)
-    run = f"results/runs/{w.dataset}/{w.split}/{w.backbone}-{w.stream}/{w.source}/{w.encoder}/{w.method}"
     return json.dumps(
-        {**dict(w.items()), "partition": partition, "run": run}, sort_keys=True
+        {**dict(w.items()), "partition": partition, "run": folder_of_run(w)},
+        sort_keys=True,
     )
+
+
+@cache
+def cells_of_table(table):
+    """Every run of a table: dataset, split, backbone, stream, source, encoder, method."""
+    return zssar_config.cells(config, table)
+
+
+def run_of_cell(cell, file):
+    """A file of one run."""
+    place = "{dataset}/{split}/{backbone}-{stream}/{source}/{encoder}/{method}"
+    return f"results/runs/{place.format(**cell)}/{file}"
+
+
+def features_of_cell(cell, file):
+    """A file of the features that a run reads."""
+    place = "{dataset}/{split}/{backbone}-{stream}"
+    return f"results/features/{place.format(**cell)}/{file}"
 
 
 def pairs_of_table(table):
     """(split, method) of every cell."""
-    entry = config["tables"][table]
-    methods = list(config["methods"]) if entry["methods"] == "all" else entry["methods"]
-    return [
-        (s, m)
-        for s in zssar_config.expand_splits(entry["dataset"], entry["splits"])
-        for m in methods
-    ]
+    return list(dict.fromkeys((c["split"], c["method"]) for c in cells_of_table(table)))
 
 
 def run_of_table(table, split, method, file):
-    entry = config["tables"][table]
-    place = f"{entry['dataset']}/{split}/{entry['backbone']}-{entry['stream']}/{entry['source']}/{entry['encoder']}"
-    return f"results/runs/{place}/{method}/{file}"
+    """A file of the first run of a table with that split and method."""
+    for cell in cells_of_table(table):
+        if (cell["split"], cell["method"]) == (split, method):
+            return run_of_cell(cell, file)
+    raise WorkflowError(f"table {table} has no run of {method} on {split}")
+
+
+RUNS_FILES = {
+    "accuracy": ["runs.csv"],
+    "transductive": ["transductive.runs.csv"],
+    "efficiency": ["runs.csv", "efficiency.runs.csv"],
+}
 
 
 def runs_of(table):
-    return [run_of_table(table, *pair, "runs.csv") for pair in pairs_of_table(table)]
+    names = RUNS_FILES[config["tables"][table]["setting"]]
+    cells = cells_of_table(table)
+    return [run_of_cell(cell, name) for cell in cells for name in names]
 
 
 def runs_of_table(wildcards):
     return runs_of(wildcards.table)
 
 
+def datasets_of_table(table):
+    return [d for d, _ in zssar_config.splits_of(config["tables"][table])]
+
+
+def simulated_of_table(table):
+    """The data sets of a table that come from the simulator."""
+    return [d for d in datasets_of_table(table) if "simulate" in config["datasets"][d]]
+
+
 def is_simulated(table):
     """Whether a table's data come from the simulator, which its title and figures then say."""
-    return "simulate" in config["datasets"][config["tables"][table]["dataset"]]
+    return bool(simulated_of_table(table))
+
+
+def options_of_table(table):
+    """What `zssar make_table` is told about a table, as JSON."""
+    entry = config["tables"][table]
+    passed = ("title", "names", "groups", "published", "published_as", "setting")
+    return json.dumps(
+        {
+            **{key: entry[key] for key in passed},
+            "order": (
+                list(config["methods"])
+                if entry["methods"] == "all"
+                else entry["methods"]
+            ),
+            "simulated": simulated_of_table(table),
+        }
+    )
 
 
 def figures_of_table(table):
-    return [
-        f"results/figures/{table}/confusion.{split}.{method}.png"
-        for split, method in pairs_of_table(table)
+    """What `snakemake` draws unasked: confusion matrices, and the figures that the config names."""
+    if config["tables"][table]["setting"] != "accuracy":
+        return []
+    names = [f"confusion.{s}.{m}" for s, m in pairs_of_table(table)]
+    names += list(config["tables"][table]["figures"])
+    return [f"results/figures/{table}/{name}.png" for name in dict.fromkeys(names)]
+
+
+# What figures are drawn from: kind -> the files of `zssar make_figure` it needs.
+FIGURE_FILES = {
+    **dict.fromkeys(
+        ["confusion", "per_class", "class_change", "curves", "validation", "parameter"],
+        ["metrics"],
+    ),
+    **dict.fromkeys(["inflation", "unseen_count", "critical_difference"], ["runs"]),
+    **dict.fromkeys(["tsne", "pca"], ["features", "scores", "labels", "texts"]),
+    **dict.fromkeys(["similarity", "calibration"], ["scores", "labels", "metrics"]),
+    "ranked": ["scores", "labels", "skeletons"],
+    "attention": ["attention", "skeletons"],
+    "losses": ["records"],
+}
+
+
+def figure_of_name(name):
+    """(kind, split or None, methods) of a figure's file name `<kind>[.<split>[.<method>[+<method>...]]]`."""
+    kind, _, rest = name.partition(".")
+    split, _, methods = rest.partition(".")
+    return kind, split or None, methods.split("+") if methods else []
+
+
+def cells_of_figure(w):
+    """The runs behind a figure; a split or methods left out mean all of the table."""
+    kind, split, methods = figure_of_name(w.figure)
+    found = [
+        c
+        for c in cells_of_table(w.table)
+        if split in (None, c["split"]) and (not methods or c["method"] in methods)
     ]
+    lost = set(methods) - {c["method"] for c in found}
+    if lost or not found:
+        raise WorkflowError(
+            f"figure {w.figure}: table {w.table} has no run of {', '.join(sorted(lost)) or 'any method'} on {split}"
+        )
+    if methods:
+        found.sort(key=lambda c: methods.index(c["method"]))
+    return found
+
+
+def files_of_figure(w):
+    """Option of make_figure -> files, by the kind of the figure."""
+    kind, _, _ = figure_of_name(w.figure)
+    cells = cells_of_figure(w)
+    one = cells[0]
+    texts = f"results/texts/{one['dataset']}/{one['source']}/{one['encoder']}"
+    made = {
+        "metrics": lambda: [run_of_cell(c, "metrics.json") for c in cells],
+        "records": lambda: [run_of_cell(c, "run.json") for c in cells],
+        "runs": lambda: [f"results/{w.table}.runs.csv"],
+        "scores": lambda: [run_of_cell(c, "scores.h5") for c in cells],
+        "labels": lambda: [features_of_cell(one, "test_labels.csv")],
+        "features": lambda: [features_of_cell(one, "test.h5")],
+        "skeletons": lambda: [f"results/skeletons/{one['dataset']}.h5"],
+        "attention": lambda: [run_of_cell(c, "attention.npz") for c in cells],
+        "texts": lambda: [
+            f"{texts}/{kind}.h5"
+            for kind in zssar_config.all_texts(METHODS[one["method"]])
+        ],
+    }
+    return {name: made[name]() for name in FIGURE_FILES[kind]}
+
+
+def options_of_figure(w):
+    options = config["tables"][w.table]["figures"].get(w.figure, {})
+    return json.dumps({**options, "simulated": is_simulated(w.table)})
 
 
 @cache
@@ -231,8 +401,9 @@ def runs_of_sweep(sweep):
     found = []
     for run in config["sweeps"][sweep]["runs"]:
         method = config["methods"][run["method"]]
+        known = {key: method[key] for key in ("module", "texts", "params") if key in method}
         own = {key: value for key, value in run.items() if key != "method"}
-        found.append({"name": run["method"], **method, **own})
+        found.append({"name": run["method"], **known, **own})
     return found
 
 

@@ -1,19 +1,5 @@
-def table_options(table):
-    """What make_table is told about a table."""
-    entry = config["tables"][table]
-    return {
-        "title": entry["title"],
-        "order": list(config["methods"]),
-        "simulated": [entry["dataset"]] if is_simulated(table) else [],
-    }
-
-
 # Folders of results/ that hold tables, as a regular expression that also takes none.
 FOLDERS = f"({'|'.join(sorted({t.rpartition('/')[0] + '/' for t in config['tables'] if '/' in t}))})?"
-
-
-def validation_splits(split, wanted=True):
-    return [f"{split}-val{k}" for k in range(PROTOCOL["validation"]) if wanted]
 
 
 def page_digest():
@@ -31,24 +17,24 @@ def report_inputs(wildcards):
     that Snakemake knows of them."""
     found = {"tables": [], "runs": [], "skeletons": [], "histories": [], "texts": []}
     for table in tables_of_report(wildcards):
-        entry = config["tables"][table]
         found["tables"].append(f"results/{table}.csv")
-        imported = "features" in config["backbones"][entry["backbone"]]
-        if not imported:
-            found["skeletons"].append(f"results/skeletons/{entry['dataset']}.h5")
-        for split, method in pairs_of_table(table):
+        for cell in cells_of_table(table):
+            imported = "features" in config["backbones"][cell["backbone"]]
+            if not imported:
+                found["skeletons"].append(f"results/skeletons/{cell['dataset']}.h5")
             files = ["metrics.json", "run.json", "scores.h5"]
-            found["runs"] += [run_of_table(table, split, method, f) for f in files]
+            found["runs"] += [run_of_cell(cell, f) for f in files]
             found["texts"] += [
-                f"results/texts/{entry['dataset']}/{entry['source']}/{entry['encoder']}/{kind}.h5"
-                for kind in config["methods"][method]["texts"]
+                f"results/texts/{cell['dataset']}/{cell['source']}/{cell['encoder']}/{kind}.h5"
+                for kind in METHODS[cell["method"]]["texts"]
             ]
-            if not imported and network_of_backbone(entry["backbone"]):
-                network = f"{entry['backbone']}-{entry['stream']}"
+            if not imported and network_of_backbone(cell["backbone"]):
                 own = PROTOCOL["validation_backbone"] == "own"
+                splits = validation_splits(cell["split"]) if own else []
                 found["histories"] += [
-                    f"results/backbones/{entry['dataset']}/{one}/{network}/history.jsonl"
-                    for one in [split, *validation_splits(split, own)]
+                    f"results/backbones/{cell['dataset']}/{one}/{cell['backbone']}-{stream}/history.jsonl"
+                    for one in [cell["split"], *splits]
+                    for stream in zssar_config.members(cell["stream"])
                 ]
     return {name: list(dict.fromkeys(files)) for name, files in found.items()}
 
@@ -74,7 +60,7 @@ rule make_table:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: json.dumps(table_options(w.table)),
+        options=lambda w: options_of_table(w.table),
         code=digest("commands.make_table"),
     shell:
         "zssar make_table --runs {input.runs} --table {wildcards.table} --params {params.options:q}"
@@ -83,19 +69,84 @@ rule make_table:
 
 rule make_figure:
     input:
-        lambda w: run_of_table(w.table, w.split, w.method, "metrics.json"),
+        unpack(files_of_figure),
     output:
         png=report(
-            "results/figures/{table}/confusion.{split}.{method}.png",
-            caption="../report/confusion.rst",
-            category="Confusion of unseen classes",
-            labels={"split": "{split}", "method": "{method}"},
+            "results/figures/{table}/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{table}",
+            labels={"figure": "{figure}"},
         ),
-        pdf="results/figures/{table}/confusion.{split}.{method}.pdf",
+        pdf="results/figures/{table}/{figure}.pdf",
+        svg="results/figures/{table}/{figure}.svg",
     log:
-        "logs/make_figure/{table}/confusion.{split}.{method}.log",
+        "logs/make_figure/{table}/{figure}.log",
     benchmark:
-        "logs/make_figure/{table}/confusion.{split}.{method}.tsv"
+        "logs/make_figure/{table}/{figure}.tsv"
+    wildcard_constraints:
+        figure=rf"({'|'.join(FIGURE_FILES)})(\..+)?",
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=10,
+    params:
+        kind=lambda w: figure_of_name(w.figure)[0],
+        files=lambda w, input: " ".join(
+            f"--{name} {' '.join(files)}" for name, files in files_of_figure(w).items()
+        ),
+        options=options_of_figure,
+        code=digest("commands.make_figure"),
+    shell:
+        "zssar make_figure --kind {params.kind} {params.files} --params {params.options:q}"
+        " --output {output.png} {output.pdf} {output.svg} > {log} 2>&1"
+
+
+rule compare_methods:
+    input:
+        runs="results/{table}.runs.csv",
+        predictions=lambda w: [
+            run_of_cell(c, "predictions.csv") for c in cells_of_table(w.table)
+        ],
+    output:
+        csv="results/{table}.comparison.csv",
+        markdown="results/{table}.comparison.md",
+        json="results/{table}.comparison.json",
+    log:
+        "logs/compare_methods/{table}.log",
+    benchmark:
+        "logs/compare_methods/{table}.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=30,
+    params:
+        reference=lambda w: (
+            f"--reference {config['tables'][w.table]['reference']}"
+            if "reference" in config["tables"][w.table]
+            else ""
+        ),
+        simulated=lambda w: " ".join(["--simulated", *simulated_of_table(w.table)]),
+        code=digest("commands.compare_methods"),
+    shell:
+        "zssar compare_methods --runs {input.runs} --predictions {input.predictions} {params.reference}"
+        " {params.simulated} --csv {output.csv} --markdown {output.markdown} --json {output.json} > {log} 2>&1"
+
+
+rule compare_validation:
+    input:
+        "results/{table}.runs.csv",
+    output:
+        csv="results/{table}.validation.csv",
+        markdown="results/{table}.validation.md",
+    log:
+        "logs/compare_validation/{table}.log",
+    benchmark:
+        "logs/compare_validation/{table}.tsv"
     localrule: True
     threads: 1
     resources:
@@ -103,10 +154,11 @@ rule make_figure:
         mem_mb=1000,
         runtime=10,
     params:
-        options=lambda w: json.dumps({"simulated": is_simulated(w.table)}),
-        code=digest("commands.make_figure"),
+        simulated=lambda w: " ".join(["--simulated", *simulated_of_table(w.table)]),
+        code=digest("commands.compare_validation"),
     shell:
-        "zssar make_figure --kind confusion --metrics {input} --params {params.options:q} --output {output.png} {output.pdf} > {log} 2>&1"
+        "zssar compare_validation --runs {input} {params.simulated} --csv {output.csv} --markdown {output.markdown}"
+        " > {log} 2>&1"
 
 
 rule make_report:
@@ -134,7 +186,10 @@ rule make_report:
         runtime=30,
     params:
         options=lambda w: json.dumps(
-            {table: table_options(table) for table in tables_of_report(w)}
+            {
+                table: json.loads(options_of_table(table))
+                for table in tables_of_report(w)
+            }
         ),
         page=page_digest(),
         code=digest("commands.make_report"),

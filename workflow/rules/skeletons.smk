@@ -30,10 +30,10 @@ rule preprocess_skeletons:
         "logs/preprocess_skeletons/{dataset}.log",
     benchmark:
         "logs/preprocess_skeletons/{dataset}.tsv"
-    threads: 2
+    threads: 8
     resources:
         gpu=0,
-        mem_mb=4000,
+        mem_mb=lambda w, threads: 1000 + 600 * threads,
         runtime=120,
     params:
         root=root_of_dataset,

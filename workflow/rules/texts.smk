@@ -1,3 +1,11 @@
+onstart:
+    # What -R names: the one order by which a language model is asked again for answers that are there (text/llm.py).
+    # Not a parameter: Snakemake would remember it and run the rule once more without it.
+    os.environ["ZSSAR_ASK_AGAIN"] = " ".join(
+        map(str, workflow.dag_settings.forcerun)
+    )
+
+
 rule describe_classes:
     input:
         # ancient: editing a template never spends money by itself; regenerate with -R describe_classes.

@@ -71,19 +71,24 @@ def train(
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
     progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
-    factor = 1.0
+    factor, losses = 1.0, []
     for epoch in range(epochs):
         module.train()
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
+        total, steps = torch.zeros((), device=device), 0
         for rows in batches(n, batch_size, generator, device):
-            step(optimizer, batch_loss(rows))
+            loss = batch_loss(rows)
+            step(optimizer, loss)
+            total, steps = total + loss.detach(), steps + 1
+        losses.append(total / max(steps, 1))
         module.eval()
         if validate:
             with torch.no_grad():
                 factor = validate()
         progress.step()
         report(method, epoch + 1, after_epoch, device)
+    method.losses_ = torch.stack(losses).tolist() if losses else []  # read back once: no waiting for a GPU per step
 
 
 def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

@@ -109,6 +109,7 @@ def run_seeds(
                 "seed": seed,
                 "fit_seconds": round(seconds - spent["scoring"], 3),
                 "scoring_seconds": round(spent["scoring"], 3),
+                "losses": [round(float(x), 6) for x in getattr(method, "losses_", [])],
                 "state": method.state(),
             }
         )

@@ -79,6 +79,7 @@ class Bottleneck(nn.Module):
 class PoseC3d(Backbone):
     """size: pixels of a side; sigma: of the Gaussians, in pixels; width: channels of the stem; blocks: per stage."""
 
+    memory_format = torch.channels_last_3d
     streams: ClassVar[tuple[str, ...] | None] = (
         "joint",
         "joint_bone_motion",
@@ -145,7 +146,7 @@ class PoseC3d(Backbone):
         nn.init.zeros_(self.head.bias)
 
     def maps(self, x: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        y = heat_maps(x, present, self.size, self.sigma).contiguous(memory_format=torch.channels_last_3d)
+        y = heat_maps(x, present, self.size, self.sigma).contiguous(memory_format=self.memory_format)
         y = F.max_pool3d(F.relu(self.stem(y), inplace=True), (1, 3, 3), 1, (0, 1, 1))
         return self.stages(y).mean((3, 4))[:, None, ..., None]  # (N, 1, D, T', 1)
 

@@ -10,6 +10,7 @@ HELP = "Fit an alignment method on the seen classes and score all test samples."
 def add_arguments(parser) -> None:
     parser.add_argument("--method", required=True, help="module of zssar.alignment, or a dotted name")
     parser.add_argument("--params", default="{}", help="keyword arguments as JSON")
+    parser.add_argument("--chosen", help="chosen.json of choose_params; its parameters replace those of --params")
     parser.add_argument("--kinds", nargs="+", required=True, help="description kinds, in the order of --texts")
     parser.add_argument("--texts", nargs="+", required=True, help="one text embedding file per kind")
     parser.add_argument("--seen-train", required=True, help="features and labels of seen classes, training partition")
@@ -35,6 +36,9 @@ def run(args) -> None:
         raise UserError(f"--kinds names {len(args.kinds)} kinds, --texts {len(args.texts)} files; they must match")
     params = {"texts": tuple(args.kinds), **json.loads(args.params)}
     inputs = {"seen_train": args.seen_train, "test": args.test, "texts": list(args.texts)}
+    if args.chosen:
+        params |= storage.read_json(args.chosen)["params"]
+        inputs["chosen"] = args.chosen
     record = RunRecord("align", {"method": args.method, "seeds": args.seeds, **params}, inputs)
     texts = storage.read_texts(dict(zip(args.kinds, args.texts)))
     views = plugins.create("alignment", args.method, params).views

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from zssar.errors import UserError
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frozen", type=Path, required=True, help="folder of the data set's committed answers")
     parser.add_argument("--output", type=Path, required=True, help="description file to write, .jsonl")
     parser.add_argument("--only", nargs="+", default=[], help='ask again about these classes only: "kick,wave"')
+    parser.add_argument("--again", action="store_true", help="ask about all classes again, as snakemake -R does")
     parser.add_argument("--dry-run", action="store_true", help="say what asking would take, ask nothing, write nothing")
 
 
@@ -42,10 +44,17 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         only=[name.strip() for names in args.only for name in names.split(",") if name.strip()],
         dry_run=args.dry_run,
+        again=args.again or _forced(args.output),
     )
     if lines is not None:
         write_answers(args.output, lines)
         if "model" in params:
-            from zssar.text.llm import forget
+            from zssar.text.llm import finish
 
-            forget(args.output)
+            finish(args.output, lines)
+
+
+def _forced(output: Path) -> bool:
+    """Was this file, or the rule, named with ``snakemake -R``? The workflow says so in the environment: a parameter of
+    the rule would be remembered, and a remembered one makes Snakemake run the rule once more."""
+    return bool({"describe_classes", str(output)} & set(os.environ.get("ZSSAR_ASK_AGAIN", "").split()))

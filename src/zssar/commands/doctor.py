@@ -34,7 +34,12 @@ def run(args: argparse.Namespace) -> None:
     from zssar.datasets import convert, doctor, sniff
     from zssar.datasets.files import class_names
 
-    found, reader, params = doctor.recognise(args.root, args.reader)
+    found = sniff.sniff(args.root)
+    if args.reader is None and {one.reader for one in found} == {"features"}:
+        print(sniff.describe(found, args.root))
+        print("\n".join(_features(args)))
+        return
+    found, reader, params = doctor.recognise(args.root, args.reader, found)
     print(sniff.describe(found, args.root))
     names = class_names(args.class_names) if args.class_names else doctor.default_classes(args.dataset, reader)
     cls = plugins.load("datasets", reader)
@@ -52,6 +57,26 @@ def run(args: argparse.Namespace) -> None:
     print(_entry(args, checkup, reader, params))
     if args.output is not None:
         storage.write_json(args.output, as_json(checkup, reader))
+
+
+def _features(args: argparse.Namespace) -> list[str]:
+    """Rows and classes of folders of precomputed features, the published splits that they fit, and how to use them."""
+    from zssar.features import imported
+
+    lines, fitting = [], []
+    for bundle in imported.bundles(args.root):
+        fits = imported.fitting(bundle)
+        fitting += [f for f in fits if args.dataset in (None, f[0]) and "-val" not in f[1]]
+        lines.append(f"{bundle}")
+        lines.append(f"  fits: {', '.join(' '.join(f) for f in fits) or 'no published split (by its classes)'}")
+    if not fitting:
+        return lines
+    splits = ", ".join(dict.fromkeys(split for dataset, split in fitting if dataset == fitting[0][0]))
+    return [
+        *lines,
+        f"config.yaml:\n  backbones:\n    imported: {{features: {args.root}}}",
+        f"  and in a table: dataset: {fitting[0][0]}, splits: [{splits}], backbone: imported",
+    ]
 
 
 def _params(text: str) -> dict[str, Any]:

@@ -40,4 +40,4 @@ def run(args: argparse.Namespace) -> None:
         needed = not all(kind.is_form for kind in kinds)  # forms are numbers: no weights are loaded for them
         encoder = encoders.create(args.encoder, params, where) if needed else None
         for kind, answers, output in zip(kinds, lines, args.output, strict=True):
-            encode_file(kind, answers, encoder, args.encoder, output, args.tokens)
+            encode_file(kind, answers, encoder, args.encoder, output, args.tokens, json.dumps(params, sort_keys=True))

@@ -9,7 +9,7 @@ import json
 import sys
 
 HELP = "metrics of one run: ZSL and GZSL, last, validated and oracle side by side"
-OPTIONS = ("scale", "gates")
+OPTIONS = ("scale", "gates", "skip_unsuited")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=json.loads,
         default={},
         metavar="JSON",
-        help="options: scale (sample, spread or raw), gates (classifier, ratio)",
+        help="options: scale (sample, spread or raw), gates (classifier, ratio), skip_unsuited (leave out, and say so, "
+        "the ratio gate where scores are no negative errors; otherwise that is an error)",
     )
     add("--metrics", required=True, metavar="JSON", help="output: everything known about this evaluation")
     add("--runs", required=True, metavar="CSV", help="output: rows of the long runs file, values in percent")
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from zssar.errors import UserError, unknown
-    from zssar.evaluation.gates import gate_outcomes
+    from zssar.evaluation.gates import gate_outcomes, suits_ratio
     from zssar.evaluation.protocols import KEY, RUN_COLUMNS, evaluate, rows
     from zssar.evaluation.summary import predictions, summarise
     from zssar.evaluation.trials import load_trial
@@ -62,10 +63,16 @@ def run(args: argparse.Namespace) -> None:
     record = RunRecord("evaluate", args.params, inputs)
     validations = [load_trial(s, labels) for s, labels in zip(args.val_scores, args.val_labels)]
     outcomes = evaluate(trial, validations, scale)
+    left_out = {}
+    if "ratio" in gates and args.params.get("skip_unsuited") and not suits_ratio([trial, *validations]):
+        left_out["ratio"] = "scores are not negative errors"
+        gates = [gate for gate in gates if gate != "ratio"]
     if gates:
         outcomes += gate_outcomes(gates, trial, validations, outcomes, _logits(args, trial, validations))
     _warn(outcomes, args.scores)
     result = {"key": args.key, "validation_splits": len(validations), **summarise(trial, outcomes, scale)}
+    if left_out:
+        result["gates_left_out"] = left_out
     if args.record:
         result["align"] = read_json(args.record)
     if args.predictions:

@@ -12,7 +12,7 @@ def add_arguments(parser) -> None:
         "--weights",
         nargs="+",
         default=[],
-        help="of pretrain_backbone; several make an ensemble, the view profile needs none",
+        help="of pretrain_backbone; several make an ensemble; profile needs none",
     )
     parser.add_argument("--fusion", default="mean", help="of several weights: mean, or concat of their features")
     parser.add_argument("--views", nargs="+", default=["pooled"], help="averages of the network's map, or profile")

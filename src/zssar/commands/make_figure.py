@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scores", nargs="*", default=[], metavar="H5", help="spaces: scores.h5 of the same split, with --labels")
     add("--labels", nargs="*", default=[], metavar="CSV", help="spaces: test_labels.csv of the split")
     add("--histories", nargs="*", default=[], metavar="JSONL", help="training histories, one JSON object per epoch")
+    add("--texts", nargs="*", default=[], metavar="H5", help="tsne, pca: text embeddings of the split's classes")
+    add("--skeletons", nargs="*", default=[], metavar="H5", help="ranked, attention: the recordings")
+    add("--attention", nargs="*", default=[], metavar="NPZ", help="attention: what attend wrote")
+    add("--records", nargs="*", default=[], metavar="JSON", help="losses: run.json files written by align")
     add("--params", type=json.loads, default={}, metavar="JSON", help="options of the kind")
     add("--output", nargs="+", required=True, metavar="FILE", help="one file per format: .png, .pdf, .svg")
 
@@ -26,6 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from zssar.reporting import gallery, style
 
-    sources = ("metrics", "runs", "summaries", "arrays", "features", "scores", "labels", "histories")
-    files = {name: getattr(args, name) for name in sources}
+    sources = ("metrics", "runs", "arrays", "features", "scores", "labels", "histories", "texts", "skeletons")
+    files = {name: getattr(args, name) for name in (*sources, "attention", "records", "summaries")}
     style.save(gallery.draw(args.kind, files, args.params), args.output)

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from zssar import storage
-    from zssar.datasets import convert, report
+    from zssar.datasets import convert, report, sniff
     from zssar.training import Progress
 
     job = _job(args)
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
     names = list(dataset.class_names)
     found = {"dataset": args.dataset, "reader": args.reader, "recipe": args.recipe, "root": str(args.root)}
     found |= report.make_report(tally, listing, names)
+    found["impossible"] = list(sniff.IMPOSSIBLE.get(args.reader, ()))
     if args.drop_duplicates:
         found["files"]["copies_dropped"] = len(copies)
     if not args.allow_missing_classes:

@@ -52,8 +52,8 @@ def _committed(args: argparse.Namespace):
         raise UserError(f"--frozen: {args.frozen} is not a folder")
     for path in args.kind:
         kind = read_kind(path)
-        if (args.frozen / f"{kind.name}.jsonl").is_file():
-            yield kind, args.frozen / f"{kind.name}.jsonl"
+        yield from ((kind, file) for file in sorted(args.frozen.glob(f"{kind.name}.jsonl")))
+        yield from ((kind, file) for file in sorted(args.frozen.glob(f"{kind.name}.*.jsonl")))  # other authors' answers
 
 
 def _lint(args: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from zssar.datasets import archives, ntu_names, splits
-from zssar.datasets.convert import PART, Job, Tally, list_units
+from zssar.datasets.convert import BLOCK, Job, Tally, list_units
 from zssar.datasets.files import Listing, class_names
 from zssar.datasets.naming import ntu_numbers
 from zssar.datasets.sniff import Found, sniff
@@ -69,9 +69,11 @@ class Checkup:
         return float(self.tally.column("frames").mean()) if self.tally.numbers else 0.0
 
 
-def recognise(root: Path, reader: str | None) -> tuple[list[Found], str, dict[str, Any]]:
+def recognise(
+    root: Path, reader: str | None, found: list[Found] | None = None
+) -> tuple[list[Found], str, dict[str, Any]]:
     """(what lies there, the reader to use, its parameters). Raises UserError if that is not one reader."""
-    found = sniff(root)
+    found = sniff(root) if found is None else found
     readers = {f.reader: f.params for f in found if f.reader not in ("features", "skeletons")}
     if reader is not None:
         return found, reader, dict(readers.get(reader, {}))
@@ -194,7 +196,8 @@ def partitions(checkup: Checkup) -> dict[str, tuple[int, int] | str]:
             resolved = splits.resolve(checkup.dataset, split, checkup.columns)
             found[name] = (int(resolved.train.sum()), int(resolved.test.sum()))
         except UserError as error:
-            found[name] = str(error)
+            if "test" not in entry["partitions"][name]:  # those are for arrays that come in two parts alone
+                found[name] = str(error)
     return found
 
 
@@ -205,7 +208,7 @@ def needs(checkup: Checkup) -> dict[str, float]:
     return {
         "skeleton file": whole,
         "disk while preprocessing": 2 * whole,
-        "memory per process of preprocessing": 3e8 + 2 * one * min(PART[1], len(checkup.listing.units)),
+        "memory per process of preprocessing": 3e8 + 2 * min(BLOCK, whole),
         "memory of pretraining": 1e9 + 2 * whole,
     }
 

@@ -79,10 +79,11 @@ def summary(report: dict[str, Any]) -> str:
     same = (
         f"; {len(report['same_content'])} groups of recordings with the same content" if report["same_content"] else ""
     )
+    impossible = "".join(f"\n  impossible with this format: {words}" for words in report.get("impossible", ()))
     return (
         f"{report['dataset']}: {files['found']} files, {files['used']} used, {files['bad']} bad{skipped}; "
         f"{len(report['per_class'])} classes, {len(report['per_subject'])} subjects, {frames['total']} frames, "
-        f"median {frames['median']:.0f}{same}"
+        f"median {frames['median']:.0f}{same}{impossible}"
     )
 
 

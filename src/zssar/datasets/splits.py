@@ -189,7 +189,10 @@ def _validation(
     if UNKNOWN in known or len(known) < 2:
         held = np.zeros(len(labels), bool)
         inside = np.flatnonzero(parent.train)
-        held[inside] = _ranks(meta["sample_id"][inside], labels[inside], dataset, name) % 4 == 3
+        rank = _ranks(meta["sample_id"][inside], labels[inside], dataset, name)
+        _, which, members = np.unique(labels[inside], return_inverse=True, return_counts=True)
+        size = members[which]
+        held[inside] = (rank % 4 == 3) | ((size < 4) & (size > 1) & (rank == size - 1))  # of two or three: one
         how += "; a quarter of the training samples of each class held out (subjects unknown)"
     else:
         out = _draw(known, max(1, len(known) // 4), dataset, name)

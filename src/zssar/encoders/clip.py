@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import logging
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ class ClipText(TextEncoder):
 
     pretrained: a tag open_clip knows (``openai``, ``laion2b_s34b_b79k``) or the path of a weight file.
     quick_gelu: the activation of OpenAI's weights; None follows the tag. A file does not tell, so for OpenAI's weights
-    in a file set it, or take a model whose name ends in ``-quickgelu``. cache: folder for weights, open_clip's own if
-    None. offline: never ask the hub.
+    in a file set it, or take a model whose name ends in ``-quickgelu``; OpenAI's own archives (TorchScript) always have
+    it. cache: folder for weights, open_clip's own if None. offline: never ask the hub.
     """
 
     def __init__(
@@ -156,8 +157,38 @@ def _weights(library: Any, architecture: str, pretrained: str, cache: str | None
     raise sentences.missing_weights(f"open_clip weights {pretrained!r} of {architecture} ({at})", "pretrained", cache)
 
 
+def _text_side_of_archive(library: Any, architecture: str, weights: Path):
+    """OpenAI's archive builds the model that its weights fit; refuse it if that is not the one asked for."""
+    try:
+        model = library.load_openai_model(str(weights), precision="fp32", device="cpu")
+    except Exception as error:  # as below
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{weights} is an archive of TorchScript, but not one of OpenAI's CLIP: {reason}") from None
+    config = library.get_model_config(architecture)
+    text = config["text_cfg"]
+    wanted = (text["width"], config["embed_dim"], text["layers"])
+    found = (*model.text_projection.shape, len(model.transformer.resblocks))
+    if found != wanted:
+        raise UserError(
+            f"{weights} holds a text tower with (width, output, layers) = {found}, but {architecture} has {wanted}; "
+            "set `model:` to the one these weights are of"
+        )
+    del model.visual
+    return model.eval()
+
+
+def _scripted(weights: Path) -> bool:
+    """Is this an archive of TorchScript, the form in which OpenAI published its weights (ViT-B-32.pt)?"""
+    if not zipfile.is_zipfile(weights):
+        return False
+    with zipfile.ZipFile(weights) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
 def _text_side(library: Any, architecture: str, weights: Path, quick_gelu: bool):
     """The model with the image tower thrown away after loading."""
+    if _scripted(weights):
+        return _text_side_of_archive(library, architecture, weights)
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)  # open_clip reports each step to the root logger
     try:

@@ -28,12 +28,13 @@ class MiniLM(TextEncoder):
     dim = 384
     revision = f"sha256:{SHA256}"
 
-    def __init__(self, device: str = "cpu", precision: str = "fp32", batch_size: int = 64):
+    def __init__(self, device: str = "cpu", precision: str = "fp32", batch_size: int = 32):
         self.batch_size = batch_size
         self.model = sentences.load(str(_verified_folder()), device, precision, offline=True)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        return sentences.encode_sorted(texts, self._batch, self.batch_size, "all-MiniLM-L6-v2")
+        lengths = sentences.token_counts(self.model, texts)
+        return sentences.encode_sorted(texts, self._batch, self.batch_size, "all-MiniLM-L6-v2", lengths)
 
     def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
         """float32 (n, length + 1, 384): token states cut or padded with zeros, then the sentence vector."""

@@ -23,7 +23,7 @@ class SentenceBert(TextEncoder):
         model: str = "all-mpnet-base-v2",
         device: str = "cpu",
         precision: str = "fp32",
-        batch_size: int = 64,
+        batch_size: int = 32,
         offline: bool = False,
     ):
         self.name, self.batch_size = model, batch_size
@@ -32,7 +32,8 @@ class SentenceBert(TextEncoder):
         self.revision = f"sha256:{sentences.weights_digest(self.model)}"
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        return sentences.encode_sorted(texts, self._batch, self.batch_size, self.name)
+        lengths = sentences.token_counts(self.model, texts)
+        return sentences.encode_sorted(texts, self._batch, self.batch_size, self.name, lengths)
 
     def encode_tokens(self, texts: Sequence[str], length: int) -> np.ndarray:
         """float32 (n, length + 1, width): token states cut or padded with zeros, then the sentence vector."""

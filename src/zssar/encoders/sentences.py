@@ -106,13 +106,30 @@ def missing_weights(what: str, key: str, cache: str | None = None) -> UserError:
     )
 
 
+def token_counts(model: Any, texts: Sequence[str]) -> list[int]:
+    """Tokens of each text; letters where the model has no tokenizer of transformers. Sorting by tokens instead of
+    letters leaves 5 instead of 17 % of padding in batches of 32 (benchmarks/README.md)."""
+    tokenizer = getattr(model, "tokenizer", None)
+    if texts and callable(tokenizer):
+        return [len(row) for row in tokenizer(list(texts), truncation=True)["input_ids"]]
+    return [len(text) for text in texts]
+
+
 def encode_sorted(
-    texts: Sequence[str], encode: Callable[[list[str]], np.ndarray], batch_size: int, what: str
+    texts: Sequence[str],
+    encode: Callable[[list[str]], np.ndarray],
+    batch_size: int,
+    what: str,
+    lengths: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """``encode`` over batches of texts of similar length (little padding), the result in the order given."""
+    """``encode`` over batches of texts of similar length (little padding), the result in the order given.
+
+    lengths: what a text costs, for sorting; its letters if not given.
+    """
     if not texts:
         raise ValueError("no texts to encode")
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    cost = lengths or [len(text) for text in texts]
+    order = sorted(range(len(texts)), key=cost.__getitem__)
     progress = Progress(what, len(texts), "texts") if len(texts) > 4 * batch_size else None  # short work is silent
     parts = []
     for start in range(0, len(order), batch_size):
@@ -139,7 +156,7 @@ def token_states(model: Any, texts: Sequence[str], length: int, batch_size: int,
         result[:, -1] = pooled
         return result
 
-    return encode_sorted(texts, batch, batch_size, what)
+    return encode_sorted(texts, batch, batch_size, what, token_counts(model, texts))
 
 
 def weights_digest(module: Any) -> str:

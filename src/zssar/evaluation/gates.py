@@ -163,6 +163,16 @@ def ratio_duel(trial: Trial, seed: int, epoch: int) -> Duel:
     return Duel(*answers, -best_seen / best_unseen, 1.0)
 
 
+def suits_ratio(trials: Sequence[Trial]) -> bool:
+    """Whether all scores of all seeds and epochs can be negative errors, which the ratio gate needs."""
+    return all(
+        (trial.all_scores(seed, epoch) <= 0).all()
+        for trial in trials
+        for seed in trial.scores.seeds
+        for epoch in trial.scores.epochs(seed)
+    )
+
+
 # --- as outcomes beside calibrated stacking --------------------------------------------------------------------------
 
 

@@ -78,6 +78,9 @@ def _evaluate_seed(trial: Trial, validations: Sequence[Trial], seed: int, scale:
     test_curve = [_zsl_values(trial, answers[epoch])["top1"] for epoch in epochs]
     chosen["oracle"] = epochs[int(np.argmax(test_curve))]
     outcomes = [_zsl(trial, seed, selection, epoch, answers[epoch]) for selection, epoch in chosen.items()]
+    for outcome in outcomes if validations else ():
+        if outcome.selection != "oracle":
+            _add_validation(outcome, trial, validations)
     for outcome in outcomes:
         if outcome.selection == "oracle":
             outcome.details |= {"looks": len(epochs), "test_top1_by_epoch": dict(zip(epochs, test_curve))}
@@ -90,6 +93,13 @@ def _evaluate_seed(trial: Trial, validations: Sequence[Trial], seed: int, scale:
             outcomes.append(_gzsl(trial, seed, selection, epoch, factor, scale))
         outcomes.append(_gzsl_oracle(trial, seed, scale))
     return outcomes
+
+
+def _add_validation(outcome: Outcome, trial: Trial, validations: Sequence[Trial]) -> None:
+    """The accuracy on pseudo-unseen classes at the epoch of a ZSL outcome, mean over validation splits."""
+    at = [v.zsl_top1(outcome.seed, match_epoch(v, trial, outcome.seed, outcome.epoch)) for v in validations]
+    outcome.values["validation_top1"] = float(np.mean(at))
+    outcome.counts["validation_top1"] = int(sum((~v.seen_sample).sum() for v in validations))
 
 
 def match_epoch(validation: Trial, trial: Trial, seed: int, epoch: int) -> int:

@@ -175,6 +175,25 @@ def choose(root: Path, dataset: str, name: str, class_names: list[str]) -> Chose
     raise UserError(_listed(f"{wanted}, test rows of {', '.join(map(str, split.unseen))}", found, set(split.seen)))
 
 
+def fitting(bundle: Bundle) -> list[tuple[str, str]]:
+    """(data set, protocol) of every published class split whose seen classes are those of the training rows.
+
+    SynSE's folders for validation appear with ``-val0``: their unseen classes are the published pseudo-unseen ones.
+    """
+    found = []
+    for dataset, entry in splits.table().items():
+        everything = set(range(entry["classes"]))
+        for name, protocol in entry["protocols"].items():
+            unseen, pseudo = set(protocol["unseen"]), set(protocol.get("validation", ()))
+            for split, seen, asked in (
+                (name, everything - unseen, unseen),
+                (f"{name}-val0", everything - unseen - pseudo, pseudo),
+            ):
+                if asked and bundle.train.classes == seen and asked <= bundle.tested:
+                    found.append((dataset, split))
+    return found
+
+
 def _listed(message: str, found: list[Bundle], seen: set[int] | None = None) -> str:
     lines = [message]
     for bundle in found[:10]:

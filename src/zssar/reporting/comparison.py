@@ -159,6 +159,31 @@ def _number(value: float) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
+LINES = ["scope", "quantity", "method", "reference", "value", "low_subject", "high_subject", "low_class", "high_class"]
+LINES += ["low_both", "high_both", "difference", "average_rank", "p", "p_holm", "splits"]
+
+
+def to_lines(result: dict[str, Any]) -> pd.DataFrame:
+    """Long form: scope is a split, ``over splits`` or ``inflation``; values in percent, p corrected within a scope."""
+    lines = []
+    for split, found in result["within_splits"].items():
+        for method, e in found["methods"].items():
+            spans = {f"{end}_{c}": v for c, pair in e["intervals"].items() for end, v in zip(("low", "high"), pair)}
+            line = {"scope": split, "quantity": "ZSL top-1", "method": method, "reference": found["reference"], **spans}
+            lines.append({**line, "value": e["top1"], "p": e["p"], "p_holm": e["p_holm"], "splits": 1})
+    for quantity, found in result["over_splits"].items():
+        ranks = found.get("ranks", {}).get("ranks", {})
+        own = {found["reference"]: {"mean_difference": 0.0, "p": None, "p_holm": None}}
+        for method, e in (own | found["signed_rank"]).items():
+            line = {"scope": "over splits", "quantity": quantity, "method": method, "reference": found["reference"]}
+            line |= {"difference": e["mean_difference"], "p": e["p"], "p_holm": e["p_holm"]}
+            lines.append({**line, "average_rank": ranks.get(method), "splits": len(found["splits"])})
+    for method, e in result["inflation"].items():
+        for quantity, value in e.items():
+            lines.append({"scope": "inflation", "quantity": quantity, "method": method, "difference": value})
+    return pd.DataFrame(lines, columns=LINES)
+
+
 # --- Markdown --------------------------------------------------------------------------------------------------------
 
 

@@ -173,6 +173,49 @@ def curves(runs: Sequence[Metrics]) -> Figure:
     return figure
 
 
+def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zsl", "gzsl")) -> Figure:
+    """Main accuracy against a parameter of the method (STAR, Fig. 3 c and d: number of prompts), one split per line.
+
+    name: of the parameter, which every run must state under ``params``. ZSL top-1 and, if there, GZSL H; bars:
+    deviation over seeds.
+    """
+    lines: dict[str, list[tuple[float, float, float]]] = {}
+    for m in runs:
+        value = m.get("align", {}).get("params", {}).get(name)
+        style.require(
+            isinstance(value, int | float) and not isinstance(value, bool),
+            f"{run_title(m)} states no number for the parameter {name!r}; write it under `params:` of the method",
+        )
+        for setting, metric, label in (("zsl", "top1", "ZSL top-1"), ("gzsl", "harmonic", "GZSL H")):
+            found = _main_values(m, setting, metric)
+            if setting in settings and found:
+                spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
+                place = f"{label}, {m['key'].get('dataset', '')}/{m['key'].get('split', '')}"
+                lines.setdefault(place, []).append((float(value), float(np.mean(found)), spread))
+    style.require_few("lines", len(lines))
+    with style.paper():
+        figure, axes = plt.subplots(figsize=(style.COLUMN + 0.6, 2.7))
+        for i, (label, points) in enumerate(sorted(lines.items())):
+            x, y, spread = np.array(sorted(points)).T
+            mark = style.MARKERS[i % len(style.MARKERS)] + "-"
+            axes.errorbar(x, y, spread, fmt=mark, color=style.CATEGORIES[i], elinewidth=0.7, label=label)
+        axes.set_xticks(sorted({p[0] for points in lines.values() for p in points}))
+        axes.set(xlabel=name.replace("_", " "), ylabel="accuracy (%)", ylim=(0, None))
+        style.legend(figure, *axes.get_legend_handles_labels())
+        style.simulated_note(figure, _simulated(runs))
+    return figure
+
+
+def _main_values(metrics: Metrics, setting: str, metric: str) -> list[float]:
+    """One value per seed, in percent: validated, else last."""
+    found: dict[int, float] = {}
+    for selection in ("last", "validated"):
+        for outcome in metrics["outcomes"]:
+            if (outcome["setting"], outcome["selection"]) == (setting, selection) and metric in outcome["percent"]:
+                found[outcome["seed"]] = outcome["percent"][metric]
+    return list(found.values())
+
+
 def validation(runs: Sequence[Metrics]) -> Figure:
     """How well validation predicts test: ZSL accuracy of every scored epoch and seed on both, and rank correlation."""
     from scipy.stats import spearmanr

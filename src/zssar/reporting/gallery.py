@@ -11,17 +11,17 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zssar.errors import UserError, unknown
-from zssar.reporting import curves, figures, overviews, spaces, style
+from zssar.reporting import attention, curves, figures, overviews, scored, spaces, style
 from zssar.reporting.runs import read_runs
 from zssar.storage import read_json
 
 
 @dataclass(frozen=True)
 class Kind:
-    """draw: takes what ``source`` files hold, and options. least, most: how many files."""
+    """draw: takes what the ``source`` files hold (several: their paths), and options. least, most: how many."""
 
     draw: Callable[..., Figure]
-    source: str
+    source: str | tuple[str, ...]
     least: int = 1
     most: int = 1000
 
@@ -32,11 +32,18 @@ KINDS = {
     "class_change": Kind(figures.class_change, "metrics", 2, 2),
     "curves": Kind(figures.curves, "metrics"),
     "validation": Kind(figures.validation, "metrics"),
+    "parameter": Kind(figures.parameter, "metrics"),
+    "similarity": Kind(scored.similarity, ("scores", "labels", "metrics")),
+    "calibration": Kind(scored.calibration, ("scores", "labels", "metrics")),
+    "ranked": Kind(scored.ranked, ("scores", "labels", "skeletons")),
+    "attention": Kind(attention.attention, ("attention", "skeletons")),
     "inflation": Kind(overviews.inflation, "runs"),
     "unseen_count": Kind(overviews.unseen_count, "runs"),
     "critical_difference": Kind(overviews.critical_difference, "runs"),
     "ablation": Kind(curves.ablation, "summaries"),
     "spaces": Kind(spaces.spaces, "arrays"),
+    "tsne": Kind(spaces.spaces, "arrays"),
+    "pca": Kind(spaces.spaces, "arrays"),
     "losses": Kind(spaces.losses, "histories"),
 }
 
@@ -58,8 +65,16 @@ def draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) ->
 
 def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
     entry = KINDS[kind]
-    if kind == "spaces":
-        return _draw_spaces(files, options)
+    if kind in ("spaces", "tsne", "pca"):
+        return _draw_spaces(files, options if kind == "spaces" else {**options, "method": kind})
+    if kind == "losses" and files.get("records"):
+        return _draw_losses(files["records"], options)
+    if isinstance(entry.source, tuple):
+        for name in entry.source:
+            if not files.get(name):
+                raise UserError(f"a {kind} figure needs files after --{', --'.join(entry.source)}; --{name} has none")
+        _check(kind, options, [])
+        return entry.draw(*(files[name] for name in entry.source), **options)
     paths = files.get(entry.source) or []
     if not entry.least <= len(paths) <= entry.most:
         many = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"
@@ -69,7 +84,9 @@ def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -
 
 
 def _check(kind: str, options: dict[str, Any], more: list[str]) -> None:
-    taken = [*list(inspect.signature(KINDS[kind].draw).parameters)[1:], *more]
+    source = KINDS[kind].source
+    given = len(source) if isinstance(source, tuple) else 1
+    taken = [*list(inspect.signature(KINDS[kind].draw).parameters)[given:], *more]
     for name in options:
         if name not in taken:
             raise unknown(f"option of {kind}", name, taken, "--params")
@@ -86,9 +103,21 @@ def _draw_spaces(files: dict[str, Sequence[str]], options: dict[str, Any]) -> Fi
     panels = [spaces.space_of_features(path, labels[0], view, group) for path in features for view in views]
     panels += [spaces.space_of_scores(path, labels[0]) for path in scores]
     panels += _read("arrays", files.get("arrays") or [])
+    texts = files.get("texts") or []
+    if texts and scores:  # a second row: the texts before, and after alignment as each run sees them
+        options = {**options, "rows": 2}
+        panels.append(spaces.space_of_texts(texts, scores[0], labels[0]))
+        panels += [spaces.space_of_columns(path, labels[0]) for path in scores]
     if not panels:
         raise UserError("a spaces figure needs files after --features, --scores or --arrays")
     return spaces.spaces(panels, **options)
+
+
+def _draw_losses(paths: Sequence[str], options: dict[str, Any]) -> Figure:
+    """Training losses that align recorded in run.json, one line per run and seed."""
+    _check("losses", options, [])
+    histories = {name: spaces.history_of_record(read_json(path)) for name, path in zip(_short_names(paths), paths)}
+    return spaces.losses(histories, **options)
 
 
 def _read(source: str, paths: Sequence[str]):

@@ -24,6 +24,7 @@ from zssar.reporting.runs import is_simulated
 
 METHODS = ("tsne", "pca")
 LEGEND_CLASSES = 20
+SEEN = "seen classes"  # drawn in grey
 POINTS = 2000  # more are thinned out evenly: t-SNE takes minutes beyond, and paper cannot show them
 
 
@@ -88,17 +89,47 @@ def space_of_scores(scores_path: Path | str, labels_path: Path | str, seed: int 
     The last epoch; ``seed``: default the first. Where similarity to the texts is all that a method hands on, this is
     the space in which it decides.
     """
+    from zssar.evaluation.transductive import standardised
     from zssar.evaluation.trials import load_trial
 
     trial = load_trial(scores_path, labels_path)
     seed = trial.scores.seeds[0] if seed is None else seed
     scores = trial.all_scores(seed, trial.scores.epochs(seed)[-1])[~trial.seen_sample]
-    scores = scores - scores.mean(axis=1, keepdims=True)
-    spread = scores.std(axis=1, keepdims=True)
-    scores = np.divide(scores, spread, out=np.zeros_like(scores), where=spread > 0)
     names = np.array(trial.classes)[trial.labels[~trial.seen_sample]]
-    method, dataset = trial.scores.attrs.get("method", "run"), str(trial.scores.attrs.get("dataset", ""))
-    return Space.plain(f"after: scores of {method}, seed {seed}", scores, names, dataset)
+    method = trial.scores.attrs.get("method", "run")
+    return Space.plain(f"after: scores of {method}, seed {seed}", standardised(scores), names, _dataset(trial))
+
+
+def space_of_texts(paths: Sequence[Path | str], scores_path: Path | str, labels_path: Path | str) -> Space:
+    """The texts of the classes of a split before alignment: every kind's units averaged to unit length, side by side.
+
+    Seen classes are named SEEN.
+    """
+    from zssar.evaluation.trials import load_trial
+    from zssar.storage import read_texts
+
+    trial = load_trial(scores_path, labels_path)
+    texts = read_texts({Path(path).stem: path for path in paths}).select(trial.classes)
+    kinds = [texts[kind].mean(axis=1) for kind in texts.embeddings]
+    points = np.hstack([k / np.maximum(np.linalg.norm(k, axis=1, keepdims=True), 1e-12) for k in kinds])
+    names = np.where(trial.seen, SEEN, np.array(trial.classes))
+    return Space.plain(f"texts before: {', '.join(texts.embeddings)}", points, names, _dataset(trial))
+
+
+def space_of_columns(scores_path: Path | str, labels_path: Path | str, seed: int | None = None) -> Space:
+    """The classes after alignment: how each class text scores all test samples (per-sample standardised), (K, n)."""
+    from zssar.evaluation.transductive import standardised
+    from zssar.evaluation.trials import load_trial
+
+    trial = load_trial(scores_path, labels_path)
+    seed = trial.scores.seeds[0] if seed is None else seed
+    scores = standardised(trial.all_scores(seed, trial.scores.epochs(seed)[-1]))
+    names = np.where(trial.seen, SEEN, np.array(trial.classes))
+    return Space.plain(f"texts after: {trial.scores.attrs.get('method', 'run')}", scores.T, names, _dataset(trial))
+
+
+def _dataset(trial) -> str:
+    return str(trial.scores.attrs.get("dataset", ""))
 
 
 def project(space: Space, method: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -116,26 +147,34 @@ def project(space: Space, method: str, seed: int = 0) -> tuple[np.ndarray, np.nd
     return flat[: len(space.points)], flat[len(space.points) :]
 
 
-def spaces(panels: Sequence[Space], method: str = "tsne") -> Figure:
-    """One panel per space, classes in the same colours everywhere; a star marks the text of a class."""
-    classes = sorted({str(n) for p in panels for n in (*p.names, *p.anchor_names)})
-    looks = {name: _look(i) for i, name in enumerate(classes)}
+def spaces(panels: Sequence[Space], method: str = "tsne", rows: int = 1) -> Figure:
+    """One panel per space, in ``rows`` rows, classes in the same colours everywhere; a star marks a class's text."""
+    classes = sorted({str(n) for p in panels for n in (*p.names, *p.anchor_names)} - {SEEN})
+    looks = {SEEN: ("0.8", "."), **{name: _look(i) for i, name in enumerate(classes)}}
+    columns = -(-len(panels) // rows)
     with style.paper():
-        figure, grid = plt.subplots(1, len(panels), figsize=(max(style.COLUMN, 2.7 * len(panels)), 3.4), squeeze=False)
+        size = (max(style.COLUMN, 2.7 * columns), 2.6 * rows + 0.8)
+        figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
         for axes, panel in zip(grid.flat, panels):
             panel = _thin(panel)
             points, anchors = project(panel, method)
-            for name in classes:
+            few = 28 if len(points) <= LEGEND_CLASSES * 6 else 7  # texts are few: larger marks
+            for name in [SEEN, *classes]:
                 colour, marker = looks[name]
                 mine = panel.names == name
-                axes.scatter(*points[mine].T, s=7, c=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
+                axes.scatter(*points[mine].T, s=few, c=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
                 text = anchors[panel.anchor_names == name]
                 axes.scatter(*text.T, s=70, c=colour, marker="*", edgecolors="black", linewidths=0.7, zorder=3)
             axes.set(xticks=[], yticks=[], title=panel.title)
             axes.set_box_aspect(1)
             axes.spines[:].set_visible(True)
         if len(classes) <= LEGEND_CLASSES:
-            style.legend(figure, *grid[0, 0].get_legend_handles_labels(), markerscale=1.6)
+            handles = dict(zip(*grid[0, 0].get_legend_handles_labels()[::-1]))
+            if not any((p.names == SEEN).any() for p in panels):
+                handles.pop(SEEN)
+            style.legend(figure, list(handles.values()), list(handles), markerscale=1.6)
         name = "t-SNE" if method == "tsne" else "PCA"
         star = "; stars: texts" if any(len(p.anchors) for p in panels) else ""
         figure.suptitle(f"{name} of unseen classes{star}", fontsize=8)
@@ -170,6 +209,17 @@ def read_history(path: Path | str) -> list[dict[str, Any]]:
         lines.append(entry)
     if not lines:
         raise UserError(f"{path} is empty")
+    return lines
+
+
+def history_of_record(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Training loss per epoch and seed from the run.json of align. Raises UserError if the method recorded none."""
+    lines = [
+        {"seed": entry["seed"], "epoch": i + 1, "training_loss": value}
+        for entry in record.get("seeds", [])
+        for i, value in enumerate(entry.get("losses", []))
+    ]
+    style.require(bool(lines), f"{record.get('params', {}).get('method', 'this run')} recorded no losses (closed form)")
     return lines
 
 

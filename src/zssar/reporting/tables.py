@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,8 +21,9 @@ from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, titl
 class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
     printed. ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
-    "PURLS supp. T8", whose values are shown beside ours. ``simulated``: data sets to be called simulated besides
-    ``sim``."""
+    "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or encoder -> its name
+    there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data sets to be called
+    simulated besides ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -30,6 +31,8 @@ class TableParams(BaseModel):
     names: dict[str, str] = {}
     groups: dict[str, list[str]] = {}
     published: list[str] = []
+    published_as: dict[str, str] = {}
+    setting: Literal["accuracy", "transductive", "efficiency"] = "accuracy"
     simulated: list[str] = []
 
 
@@ -56,6 +59,11 @@ COLUMNS = (
     Column("gzsl_ratio", "seen", "main", "ratio gate S"),
     Column("gzsl_ratio", "unseen", "main", "ratio gate U"),
     Column("gzsl_ratio", "harmonic", "main", "ratio gate H"),
+    Column("transductive", "top1", "main", "transductive ZSL top-1"),
+    Column("transductive", "inductive_top1", "main", "the same, inductive"),
+    Column("efficiency", "parameters_m", "last", "million parameters"),
+    Column("efficiency", "mflops", "last", "MFLOP per sample"),
+    Column("efficiency", "samples_per_second", "last", "samples per second"),
     Column("zsl", "top1", "last", "last epoch ZSL"),
     Column("zsl", "top1", "oracle", "oracle ZSL"),
     Column("gzsl", "harmonic", "oracle", "oracle H"),
@@ -100,6 +108,11 @@ def read_params(params: dict[str, Any]) -> TableParams:
 
 def build(runs: pd.DataFrame, name: str, params: TableParams) -> Table:
     """The table of sorted runs (see ``runs.read_runs``)."""
+    if (params.setting == "transductive") != bool((runs["setting"] == "transductive").any()):
+        raise UserError(
+            f"table {name}: transductive answers have a table of their own (parameter setting: transductive), and such "
+            "a table holds nothing else"
+        )
     runs = runs.assign(group=runs["dataset"] + "/" + [column_group(s, params.groups) for s in runs["split"]])
     varying = [f for f in FACTORS if runs[f].nunique() > 1]
     position = {m: i for i, m in enumerate(params.order)}
@@ -112,7 +125,9 @@ def build(runs: pd.DataFrame, name: str, params: TableParams) -> Table:
         lines = runs[(runs[list(key.index)] == key).all(axis=1)]
         labels.append({k: params.names.get(v, v) if k == "method" else v for k, v in key.items()})
         cells.append({g: _cells(lines[lines["group"] == g]) for g in groups})
-        published.append({g: find(params.published, key["method"], g) for g in groups})
+        row = {f: lines[f].iloc[0] for f in ("backbone", "encoder")}
+        names = params.published_as
+        published.append({g: find(params.published, key["method"], g, row, varying, names) for g in groups})
     levels = {g: chance(runs[runs["group"] == g]) for g in groups}
     title, data = _title(runs, name, params, groups, levels)
     table = Table(title, [], labels, groups, levels, cells, published, _ranks(cells, groups), data)
@@ -159,6 +174,18 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
         "Oracle: best epoch (and best factor) picked on the unseen test samples, as much published code does. "
         "It is an upper bound and no result.",
     ]
+    if "transductive ZSL top-1" in heads:
+        notes[1:] = [
+            "Transductive: answers adapted to all unlabelled test samples, which are known to be of unseen classes: "
+            "class prototypes from the method's own answers, mixed with its scores by a weight chosen on validation "
+            "splits. Another task than the inductive one of all other tables; not to be compared with them."
+        ]
+    if "samples per second" in heads:
+        notes.append(
+            "Size and speed: numbers learned by the alignment method; operations (a multiplication and an addition are "
+            "two) and speed of scoring test samples against the unseen classes, features in memory, on the device that "
+            "efficiency.json of the run names. Not percent."
+        )
     if "GZSL H" not in heads and "AUSUC" in heads:
         notes.append(
             "No validation split was given, so no calibration factor could be fitted: S, U and H are left out."

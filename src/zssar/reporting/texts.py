@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +43,28 @@ class TextSet:
 
 
 def read_text_set(path: Path | str, title: str) -> TextSet:
-    """One text file. Of token states only the pooled ones are kept."""
+    """One text file. Of token states only the pooled ones are kept; a form becomes one vector of its numbers."""
     texts: ClassTexts = storage.read_texts({"it": path})
     units, embeddings = texts.units["it"], texts["it"]
+    with storage.open_h5(path) as file:
+        scale = [np.array(json.loads(file.attrs[key]), float) for key in ("lowest", "highest") if key in file.attrs]
+    if scale:
+        units, embeddings = ("form",), _form_vectors(embeddings, *scale)
     pooled = [i for i, unit in enumerate(units) if unit.endswith(POOLED)]
     if pooled:
         units, embeddings = tuple(units[i].removesuffix(POOLED) for i in pooled), embeddings[:, pooled]
     if len(texts) < 2:
         raise UserError(f"{path}: similarities need two classes or more")
     return TextSet(title, texts.names, units, embeddings.astype(np.float64))
+
+
+def _form_vectors(statements: np.ndarray, lowest: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """(K, 1, Q) of (K, Q, 2) values and weights: places on the scale, -1 to 1, less their mean over the classes (what
+    all classes share tells none apart), times the weight."""
+    places = 2.0 * (statements[..., 0] - lowest) / (highest - lowest) - 1.0
+    weights = statements[..., 1]
+    mean = (places * weights).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-12)
+    return ((places - mean) * weights)[:, None]
 
 
 def separability(similarity: np.ndarray) -> dict[str, float]:

@@ -242,11 +242,13 @@ class Person:
 
     @cached_property
     def leg(self) -> np.ndarray:
-        return sum(self._length(*(f"{side}_{j}" for j in ("hip", "knee", "ankle"))) for side in SIDES) / 2
+        right, left = (self._length(*(f"{side}_{j}" for j in ("hip", "knee", "ankle"))) for side in SIDES)
+        return (right + left) / 2
 
     @cached_property
     def arm(self) -> np.ndarray:
-        return sum(self._length(*(f"{side}_{j}" for j in ("shoulder", "elbow", "wrist"))) for side in SIDES) / 2
+        right, left = (self._length(*(f"{side}_{j}" for j in ("shoulder", "elbow", "wrist"))) for side in SIDES)
+        return (right + left) / 2
 
     @cached_property
     def width(self) -> np.ndarray:

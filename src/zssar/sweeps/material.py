@@ -139,9 +139,7 @@ def fewer_seen(material: Material, count: int, rng: np.random.Generator) -> Mate
     """
     classes = material.classes
     if not 2 <= count <= len(classes.seen):
-        raise UserError(
-            f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn"
-        )
+        raise UserError(f"split {material.split} has {len(classes.seen)} seen classes; {count} cannot be drawn")
     kept = np.sort(rng.permutation(len(classes.seen))[:count])
     rows = np.flatnonzero(np.isin(material.labels, kept))
     names = [classes.seen[i] for i in kept]

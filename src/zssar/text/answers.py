@@ -23,7 +23,8 @@ Answer = dict[str, str] | Form
 
 
 class Answered(pydantic.BaseModel):
-    """One class's line. ``template``: hash of the question that was asked, empty where it is not known."""
+    """One class's line. ``template``: hash of the question that was asked, empty where it is not known; ``request``: of
+    everything that shaped a language model's answer (question, model, sampling), left out of the file where empty."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -33,6 +34,7 @@ class Answered(pydantic.BaseModel):
     template: str = ""
     author: str = ""
     date: str = ""
+    request: str = ""
 
 
 def read_answers(path: Path | str) -> list[Answered]:
@@ -63,7 +65,7 @@ def write_answers(path: Path | str, lines: Iterable[Answered]) -> None:
 
 def json_line(line: Answered) -> str:
     """The line with the keys in the order of the class, ending in a line break."""
-    return json.dumps(line.model_dump(), ensure_ascii=False) + "\n"
+    return json.dumps(line.model_dump(exclude=None if line.request else {"request"}), ensure_ascii=False) + "\n"
 
 
 def in_class_order(path: Path | str, lines: Sequence[Answered], names: Sequence[str]) -> list[Answered]:

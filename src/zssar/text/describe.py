@@ -35,11 +35,13 @@ def describe(
     output: Path,
     only: Sequence[str] = (),
     dry_run: bool = False,
+    again: bool = False,
 ) -> list[Answered] | None:
     """One line per class in class order; None after a dry run.
 
     frozen: the folder of the data set's committed answers. output: where the caller will write the lines; a language
-    model's answers are kept beside it while they arrive. only: ask a language model about these classes again.
+    model's answers are kept beside it while they arrive. only, again: ask a language model about these or all classes
+    again.
     Raises UserError if answers are missing, with what to do.
     """
     if not kind.asks:
@@ -47,8 +49,8 @@ def describe(
     if "model" in params:
         from zssar.text.llm import ask_model
 
-        return ask_model(kind, names, source, params, output, only, dry_run)
-    if only or dry_run:
+        return ask_model(kind, names, source, params, output, only, dry_run, again)
+    if only or dry_run:  # `again` may come with -R, which knows no sources
         raise UserError(f"--only and --dry-run are for language models; source {source!r} asks none")
     if "format" in params:
         from zssar.text.importers import published

@@ -68,11 +68,18 @@ def token_units(kind: Kind, length: int) -> list[str]:
 
 
 def encode_file(
-    kind: Kind, lines: Sequence[Answered], encoder: TextEncoder | None, name: str, output: Path, tokens: int = 0
+    kind: Kind,
+    lines: Sequence[Answered],
+    encoder: TextEncoder | None,
+    name: str,
+    output: Path,
+    tokens: int = 0,
+    params: str = "{}",
 ) -> None:
     """Encode one description file and write ``output`` (HDF5, see storage). tokens: 0 for one vector per unit.
 
-    encoder: None will do for a form, whatever ``name`` says.
+    encoder: None will do for a form, whatever ``name`` says. params: the encoder's parameters as JSON (precision, quick
+    GELU, ...), recorded.
     """
     if kind.is_form:
         return encode_form(kind, lines, output)
@@ -83,6 +90,7 @@ def encode_file(
     attrs = {
         "kind": kind.name,
         "encoder": name,
+        "params": params,
         "revision": encoder.revision,
         "text_hash": text_digest("\n".join(flat)),
         "template": sorted({line.template for line in lines}),

@@ -1,4 +1,10 @@
-"""Descriptions from a language model: what to ask, keeping answers as they come, naming failures, counting costs."""
+"""Descriptions from a language model: what to ask, keeping answers as they come, naming failures, counting costs.
+
+Three files, so that no answer is paid for twice. ``<kind>.jsonl`` is the description file; ``<kind>.answers.part``
+holds answers while they arrive (journal.py); ``<kind>.answers.kept`` is a copy of the description file that Snakemake
+does not know of and so cannot delete: whatever makes it run the rule again (a price added to the source, an upgrade),
+the answers are taken from the copy. Only ``--only``, ``--again`` and ``snakemake -R`` ask again for what is there.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ from typing import Any
 
 from zssar.errors import UserError, unknown
 from zssar.provenance import text_digest
-from zssar.text.answers import Answered, read_answers
+from zssar.text.answers import Answered, read_answers, write_answers
 from zssar.text.chat import Chat, ModelParams, Stopped, Unusable, first_messages, model_params, request_body
 from zssar.text.journal import Entry, Journal
 from zssar.text.prompts import Kind, label_text
@@ -44,20 +50,21 @@ def ask_model(
     output: Path,
     only: Sequence[str] = (),
     dry_run: bool = False,
+    again: bool = False,
 ) -> list[Answered] | None:
-    """One line per class in class order, asking only for what neither ``output`` nor the journal beside it holds.
+    """One line per class in class order, asking only for what neither ``output``, its copy nor the journal holds.
 
-    only: these classes are asked again whatever is held. dry_run: print the estimate, ask nothing, return None.
+    only: these classes are asked again whatever is held; again: all are, but for those that an interrupted repetition
+    has answered already. dry_run: print the estimate, ask nothing, return None.
     Raises UserError naming the classes without a usable answer; every usable one is kept for the next run.
     """
     settings = model_params(source, params)
     names_asked = resolve(only, names)
-    held = {line.name: line for line in read_answers(output)} if output.exists() else {}
-    _report_stale(kind, held, names_asked, output)
-    journal = Journal(journal_path(output))
-    request = request_digest(kind, settings)
-    kept = journal.answered(request)
-    wanted = names_asked or [name for name in names if name not in held]
+    request, journal = request_digest(kind, settings), Journal(journal_path(output))
+    held = _held(output)
+    wanted = names_asked or [n for n in names if again or n not in held or len(held[n].answers) < settings.draws]
+    _report_stale(kind, request, [line for name, line in held.items() if name not in wanted], output)
+    kept = journal.answered(request) | ({} if again else _draws_held(held, wanted, request))
     questions = [(n, d) for n in wanted for d in range(settings.draws) if names_asked or (n, d) not in kept]
     print(estimate(kind, settings, questions, len(names) * settings.draws), file=sys.stdout if dry_run else sys.stderr)
     if dry_run:
@@ -67,7 +74,7 @@ def ask_model(
         _report_cost(kind, settings, tally)
         if tally.failed:
             raise UserError(_failures(kind, tally.failed, journal.path, bool(names_asked)))
-    lines = _assemble(kind, names, settings, journal.answered(request), held, set(wanted))
+    lines = _assemble(kind, names, settings, kept | journal.answered(request), held, set(wanted))
     if len(lines) < len(names):
         raise UserError(
             f"asked for {len(wanted)} classes only; {len(names) - len(lines)} others have no answer yet, so {output} "
@@ -76,14 +83,47 @@ def ask_model(
     return lines
 
 
-def forget(output: Path) -> None:
-    """Remove the journal of a description file that is whole, so that asking on purpose asks everything again."""
-    journal_path(output).unlink(missing_ok=True)
+def finish(output: Path, lines: Sequence[Answered]) -> None:
+    """To be called when the description file is whole: renew its copy and remove the journal, unless that holds newer
+    answers of a repetition that was interrupted."""
+    write_answers(kept_path(output), lines)
+    answers = {line.name: line.answers for line in lines}
+    latest = {(entry.name, entry.draw): entry for entry in Journal(journal_path(output)).entries}
+    waiting = sum(entry.answer not in answers.get(entry.name, []) for entry in latest.values())
+    if waiting:
+        print(
+            f"{waiting} newer answers of an interrupted repetition wait in {journal_path(output)}; --again (or "
+            "snakemake -R describe_classes) asks for the rest and uses them, deleting that file drops them.",
+            file=sys.stderr,
+        )
+    else:
+        journal_path(output).unlink(missing_ok=True)
 
 
 def journal_path(output: Path) -> Path:
     """Where the answers for a description file are kept until it is whole."""
     return output.with_name(f"{output.stem}.answers.part")
+
+
+def kept_path(output: Path) -> Path:
+    """Where the copy of a whole description file is kept."""
+    return output.with_name(f"{output.stem}.answers.kept")
+
+
+def _held(output: Path) -> dict[str, Answered]:
+    """The lines of the description file, or of its copy if Snakemake has deleted the file to make it again."""
+    source = next((path for path in (output, kept_path(output)) if path.exists()), None)
+    return {line.name: line for line in read_answers(source)} if source else {}
+
+
+def _draws_held(held: Mapping[str, Answered], names: Sequence[str], request: str) -> dict[Question, Entry]:
+    """Draws of these classes that the same request has brought: more draws cost the further ones only."""
+    return {
+        (name, draw): Entry(request=request, name=name, draw=draw, answer=answer, model=line.author, date=line.date)
+        for name, line in held.items()
+        if name in names and line.request == request
+        for draw, answer in enumerate(line.answers)
+    }
 
 
 def resolve(only: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -182,7 +222,7 @@ def _assemble(
     for index, name in enumerate(names):
         entries = [answered[name, d] for d in range(params.draws) if (name, d) in answered]
         if name in held and name not in wanted:
-            lines.append(held[name].model_copy(update={"index": index}))
+            lines.append(held[name].model_copy(update={"index": index, "answers": held[name].answers[: params.draws]}))
         elif len(entries) == params.draws:
             lines.append(
                 Answered(
@@ -192,19 +232,26 @@ def _assemble(
                     template=kind.template,
                     author=", ".join(dict.fromkeys(entry.model for entry in entries)),
                     date=max(entry.date for entry in entries),
+                    request=entries[0].request,
                 )
             )
     return lines
 
 
-def _report_stale(kind: Kind, held: Mapping[str, Answered], asked: Sequence[str], output: Path) -> None:
-    stale = [name for name, line in held.items() if line.template != kind.template and name not in asked]
-    if stale:
-        print(
-            f"warning: {output}: {len(stale)} answers were given to another wording of the question {kind.name}.md. "
-            "They stay as they are; ask again with --only, or for all with snakemake -R describe_classes.",
-            file=sys.stderr,
-        )
+def _report_stale(kind: Kind, request: str, used: Sequence[Answered], output: Path) -> None:
+    """Name answers that are used although the question or the model's parameters have changed since."""
+    wording = sum(line.template != kind.template for line in used)
+    model = sum(line.template == kind.template and line.request not in ("", request) for line in used)
+    for count, what in (
+        (wording, f"to another wording of the question {kind.name}.md"),
+        (model, "under other parameters of the source (model, sampling, address)"),
+    ):
+        if count:
+            print(
+                f"warning: {output}: {count} answers were given {what}. They stay as they are. Give a new draw a "
+                "source of its own, or ask again: --only for some classes, snakemake -R describe_classes for all.",
+                file=sys.stderr,
+            )
 
 
 def _report_cost(kind: Kind, params: ModelParams, tally: Tally) -> None:

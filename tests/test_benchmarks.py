@@ -1,0 +1,71 @@
+"""The benchmarks can be listed, and what they compare gives equal results: the scanner's chain and the plain one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zssar.datasets.files import class_names
+from zssar.datasets.ntu import NTU
+from zssar.skeleton import recipes
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+def listed(*words):
+    return subprocess.run([sys.executable, "-m", "benchmarks", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_listed_with_what_they_measure():
+    done = listed("--list")
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert {"preprocess", "large_tree", "encode_texts"} <= set(lines)
+    assert not {"ntu_files", "plain_parser", "__main__"} & set(lines)
+    assert all(len(what) > 20 for what in lines.values())
+
+
+def test_an_unknown_name_lists_the_others():
+    done = listed("preproces")
+    assert done.returncode == 2
+    assert "no benchmark preproces; there are: " in done.stderr
+
+
+def test_the_plain_chain_and_ours_agree_to_the_last_bit(tmp_path, scripts):
+    from ntu_files import make
+    from plain_parser import chain, read
+
+    make(tmp_path, 24, seed=3)
+    paths = sorted(tmp_path.rglob("*.skeleton"))
+    assert len(paths) == 24
+    reader = NTU(class_names=class_names("ntu60"), missing_list=False)
+    bodies = []
+    for path in paths:
+        clip = recipes.ctrgcn(reader.read(str(path))[-1]).joints.transpose(1, 0, 2, 3)
+        np.testing.assert_array_equal(clip, chain(path))
+        one, other = read(path), read(path, "list")
+        bodies.append(len(one))
+        assert all(np.array_equal(one[key]["joints"], other[key]["joints"]) for key in other)
+    assert max(bodies) >= 2
+
+
+def test_a_tree_of_official_names(tmp_path, scripts, monkeypatch):
+    from ntu_files import make_official
+
+    from zssar.datasets import ntu, ntu_names
+
+    few = ("S001C001P001R001A001", "S018C002P041R002A115")
+    monkeypatch.setattr(ntu_names, "official", lambda dataset: few)
+    monkeypatch.setattr(ntu, "missing_samples", lambda: frozenset({"S001C002P005R002A008", "S019C001P050R001A090"}))
+    assert make_official(tmp_path / "a", "ntu60", different=2) == 3
+    assert make_official(tmp_path / "b", "ntu120", different=2) == 4
+    assert sorted(p.stem for p in (tmp_path / "b" / "raw").rglob("*.skeleton")) == sorted(
+        [*few, "S001C002P005R002A008", "S019C001P050R001A090"]
+    )

@@ -22,6 +22,7 @@ include: "workflow/rules/texts.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/reporting.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/sweeps.smk"
 
 
 rule all:

@@ -11,7 +11,7 @@ SOURCE = ROOT / "src" / "zssar"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 FLOORS = {"skeleton": 1, "datasets": 2, "backbones": 3, "features": 4, "text": 4, "encoders": 4, "alignment": 5}
-FLOORS |= {"evaluation": 6, "reporting": 7, "commands": 8, "cli": 8}
+FLOORS |= {"evaluation": 6, "sweeps": 7, "reporting": 7, "commands": 8, "cli": 8}
 APART = [
     ({"text", "encoders"}, {"features", "backbones", "datasets", "skeleton"}),
     ({"alignment"}, {"text", "encoders"}),

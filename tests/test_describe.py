@@ -270,6 +270,18 @@ def test_answers_survive_writing(tmp_path):
     ]
 
 
+def test_answers_of_a_second_author_are_a_source_of_their_own(kind, frozen):
+    second = [line(i, n, kind.template, end=f"another end of {n}") for i, n in enumerate(NAMES)]
+    write_answers(frozen / "phases.second.jsonl", second)
+    assert run(kind, frozen, "second", answers=["second"]) == second
+    both = run(kind, frozen, "both", answers=["", "second"])
+    first = read_answers(frozen / "phases.jsonl")
+    assert [found.answers for found in both] == [a.answers + b.answers for a, b in zip(first, second)]
+    assert both[0].template == kind.template
+    with pytest.raises(UserError, match=r"phases\.third\.jsonl does not exist"):
+        run(kind, frozen, "third", answers=["third"])
+
+
 def test_ntu60_reads_the_beginning_of_the_answers_of_ntu120():
     whole = read_answers(PROMPTS / "frozen" / "ntu120" / "global.jsonl")
     names = class_names("ntu60")

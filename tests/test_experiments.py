@@ -94,7 +94,9 @@ def test_every_table_has_a_plan(tmp_path):
     """All rules, inputs and parameters of every table of every experiment are found before anything runs."""
     env = checkout(tmp_path)
     for path in EXPERIMENTS:
-        tables = [f"results/{table}.csv" for table in yaml.safe_load(path.read_text())["tables"]]
+        own = yaml.safe_load(path.read_text())
+        tables = [f"results/{table}.csv" for table in own.get("tables", {})]
+        tables += [f"results/{sweep}.summary.csv" for sweep in own.get("sweeps", {})]
         words = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--cores", "1", *tables]
         words += ["--configfile", f"workflow/experiments/{path.name}"]
         done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -90,6 +90,8 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
     for table, entry in config["tables"].items():
         _check_table(config, table, entry)
     _check_backbone_tables(config)
+    for sweep, entry in config["sweeps"].items():
+        _check_sweep(config, entry, f"config: sweeps.{sweep}")
     if "classifier" in config["protocol"]["gates"]:
         for name in {b for entry in config["tables"].values() for b in listed(entry["backbone"])}:
             if "seen_logits" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
@@ -192,6 +194,18 @@ def _check_backbone_tables(config: dict[str, Any]) -> None:
 def members(stream: str) -> tuple[str, ...]:
     """The streams of an ensemble, one network each; a plain stream has one member."""
     return FOUR_STREAMS if stream == "four_streams" else (stream,)
+
+
+def _check_sweep(config: dict[str, Any], entry: dict[str, Any], place: str) -> None:
+    for key in ("dataset", "backbone", "encoder"):
+        if entry[key] not in config[f"{key}s"]:
+            raise unknown(key, entry[key], config[f"{key}s"], f"{place}.{key}")
+    for number, run in enumerate(entry["runs"]):
+        for key, section in (("method", "methods"), ("source", "sources")):
+            if run.get(key, "frozen") not in config[section]:
+                raise unknown(key, run[key], config[section], f"{place}.runs.{number}.{key}")
+    for _ in expand_splits(entry["dataset"], entry["splits"], f"{place}.splits"):
+        pass
 
 
 def _check_no_network(name: str, entry: dict[str, Any]) -> None:

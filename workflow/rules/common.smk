@@ -367,9 +367,20 @@ def frozen_name(wildcards):
 
 def frozen_of_kind(wildcards):
     """The committed answers, if there are any; describe_classes says what to do where there are none."""
-    path = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}.jsonl"
-    from_file = not config["sources"][wildcards.source] and os.path.exists(path)
-    return [path] if from_file else []
+    source = config["sources"][wildcards.source]
+    if not is_frozen(source):
+        return []
+    start = f"prompts/frozen/{frozen_name(wildcards)}/{wildcards.kind}"
+    authors = source.get("answers", [""])
+    paths = [
+        f"{start}.{author}.jsonl" if author else f"{start}.jsonl" for author in authors
+    ]
+    return [path for path in paths if os.path.exists(path)]
+
+
+def is_frozen(source):
+    """Whether a source reads committed answers."""
+    return not set(source) - {"answers"}
 
 
 # Folders of results/ that hold tables, as a regular expression that also takes none.
@@ -416,3 +427,49 @@ def page_digest():
     """Hash of the template, style and script of the page, which no module imports."""
     files = sorted((zssar_config.PACKAGE / "reporting" / "page").iterdir())
     return "".join(file_digest(path)[:8] for path in files)
+
+
+SWEEPS = "|".join(config["sweeps"]) or "no_sweep"
+
+
+def splits_of_sweep(sweep):
+    entry = config["sweeps"][sweep]
+    return list(zssar_config.expand_splits(entry["dataset"], entry["splits"]))
+
+
+def runs_of_sweep(sweep):
+    """The runs of a sweep as `zssar sweep_draws` takes them: each method with what config.yaml says about it."""
+    found = []
+    for run in config["sweeps"][sweep]["runs"]:
+        method = config["methods"][run["method"]]
+        known = {
+            key: method[key] for key in ("module", "texts", "params") if key in method
+        }
+        own = {key: value for key, value in run.items() if key != "method"}
+        found.append({"name": run["method"], **known, **own})
+    return found
+
+
+def texts_of_sweep(sweep):
+    """source/kind -> file."""
+    entry = config["sweeps"][sweep]
+    return {
+        f"{run.get('source', 'frozen')}/{kind}": (
+            f"results/texts/{entry['dataset']}/{run.get('source', 'frozen')}/{entry['encoder']}/{kind}.h5"
+        )
+        for run in runs_of_sweep(sweep)
+        for kind in run["texts"]
+    }
+
+
+def features_of_sweep(sweep):
+    """split -> folder of its features; empty where no network is used."""
+    entry = config["sweeps"][sweep]
+    if not network_of_backbone(entry["backbone"]):
+        return {}
+    held = [""] + [f"-val{k}" for k in range(entry["validation"])]
+    return {
+        f"{split}{val}": f"results/features/{entry['dataset']}/{split}{val}/{entry['backbone']}-{entry['stream']}"
+        for split in splits_of_sweep(sweep)
+        for val in held
+    }

@@ -23,10 +23,7 @@ rule make_report:
         runtime=30,
     params:
         options=lambda w: json.dumps(
-            {
-                table: table_options(table)
-                for table in tables_of_report(w)
-            }
+            {table: table_options(table) for table in tables_of_report(w)}
         ),
         page=page_digest(),
         code=digest("commands.make_report"),

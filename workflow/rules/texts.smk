@@ -22,14 +22,16 @@ rule describe_classes:
         gpu=0,
         mem_mb=1000,
         runtime=60,
-        llm_calls=lambda w: int(bool(config["sources"][w.source])),
+        llm_calls=lambda w: int("model" in config["sources"][w.source]),
     params:
         names=names_of_dataset,
         frozen=lambda w: f"prompts/frozen/{frozen_name(w)}",
         source=lambda w: json.dumps(config["sources"][w.source], sort_keys=True),
         # Editing code never asks a language model again: that is for -R describe_classes alone.
         code=lambda w: (
-            "" if config["sources"][w.source] else digest("commands.describe_classes")
+            digest("commands.describe_classes")
+            if is_frozen(config["sources"][w.source])
+            else ""
         ),
     shell:
         "zssar describe_classes --kind {input.kind} --class-names {params.names} --source {wildcards.source}"

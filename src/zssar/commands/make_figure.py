@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--kind", required=True, help="a name in zssar.reporting.gallery, e.g. confusion, curves, inflation")
     add("--metrics", nargs="*", default=[], metavar="JSON", help="metrics.json files written by evaluate")
     add("--runs", nargs="*", default=[], metavar="CSV", help="runs files, e.g. results/table1.runs.csv")
+    add("--summaries", nargs="*", default=[], metavar="CSV", help="ablation: what summarise_sweep wrote")
     add("--arrays", nargs="*", default=[], metavar="NPZ", help="space files: points, names, anchors, anchor_names")
     add("--features", nargs="*", default=[], metavar="H5", help="spaces: test.h5, with --labels")
     add("--scores", nargs="*", default=[], metavar="H5", help="spaces: scores.h5 of the same split, with --labels")
@@ -30,5 +31,5 @@ def run(args: argparse.Namespace) -> None:
     from zssar.reporting import gallery, style
 
     sources = ("metrics", "runs", "arrays", "features", "scores", "labels", "histories", "texts", "skeletons")
-    files = {name: getattr(args, name) for name in (*sources, "attention", "records")}
+    files = {name: getattr(args, name) for name in (*sources, "attention", "records", "summaries")}
     style.save(gallery.draw(args.kind, files, args.params), args.output)

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zssar.errors import UserError, unknown
-from zssar.reporting import attention, figures, overviews, scored, spaces, style
+from zssar.reporting import attention, curves, figures, overviews, scored, spaces, style
 from zssar.reporting.runs import read_runs
 from zssar.storage import read_json
 
@@ -40,6 +40,7 @@ KINDS = {
     "inflation": Kind(overviews.inflation, "runs"),
     "unseen_count": Kind(overviews.unseen_count, "runs"),
     "critical_difference": Kind(overviews.critical_difference, "runs"),
+    "ablation": Kind(curves.ablation, "summaries"),
     "spaces": Kind(spaces.spaces, "arrays"),
     "tsne": Kind(spaces.spaces, "arrays"),
     "pca": Kind(spaces.spaces, "arrays"),
@@ -124,6 +125,8 @@ def _read(source: str, paths: Sequence[str]):
         return [read_json(path) for path in paths]
     if source == "runs":
         return read_runs(paths)
+    if source == "summaries":
+        return curves.read_summaries(paths)
     if source == "arrays":
         return [spaces.read_space(path) for path in paths]
     return {name: spaces.read_history(path) for name, path in zip(_short_names(paths), paths)}

@@ -3,6 +3,8 @@
 A source is named in config.yaml; what its parameters hold says which sort it is:
 
     frozen: {}                                       answers committed under prompts/frozen/<data set>/<kind>.jsonl
+    second: {answers: [second]}                      another author's, <kind>.second.jsonl; "" means <kind>.jsonl, and
+                                                     the draws of several authors are put together
     gpt4o-1: {model: gpt-4o, temperature: 1.0}       a language model behind an OpenAI-compatible server (llm.py)
     purls-gpt3: {format: purls, file: ntu120.csv}    descriptions somebody published (importers.py)
 
@@ -54,12 +56,30 @@ def describe(
         from zssar.text.importers import published
 
         return published(kind, names, source, params)
-    if params:
+    authors = params.get("answers", [""])
+    if set(params) - {"answers"} or not authors or not isinstance(authors, list):
         raise UserError(
             f"sources.{source}: parameters {sorted(params)} fit no sort of source. A language model has `model:`, "
-            "a published file has `format:` and `file:`, committed answers have none. See docs/descriptions.md."
+            "a published file has `format:` and `file:`, committed answers have none, or `answers:` with a list of "
+            "authors. See docs/descriptions.md."
         )
-    return from_frozen(kind, names, frozen)
+    return together([from_frozen(kind, names, frozen, author) for author in authors])
+
+
+def together(answers: Sequence[list[Answered]]) -> list[Answered]:
+    """The draws of several authors as draws of one class."""
+    if len(answers) == 1:
+        return answers[0]
+    return [
+        Answered(
+            index=lines[0].index,
+            name=lines[0].name,
+            answers=[draw for line in lines for draw in line.answers],
+            template=lines[0].template if len({line.template for line in lines}) == 1 else "",
+            author=" + ".join(line.author for line in lines),
+        )
+        for lines in zip(*answers, strict=True)
+    ]
 
 
 def from_names(kind: Kind, names: Sequence[str]) -> list[Answered]:
@@ -76,9 +96,12 @@ def from_names(kind: Kind, names: Sequence[str]) -> list[Answered]:
     ]
 
 
-def from_frozen(kind: Kind, names: Sequence[str], folder: Path) -> list[Answered]:
-    """The committed answers, checked and never changed. Stale ones are used and reported on stderr."""
-    path = folder / f"{kind.name}.jsonl"
+def from_frozen(kind: Kind, names: Sequence[str], folder: Path, author: str = "") -> list[Answered]:
+    """The committed answers, checked and never changed. Stale ones are used and reported on stderr.
+
+    author: of ``<kind>.<author>.jsonl``; empty for the first answers that were committed.
+    """
+    path = folder / f"{kind.name}{f'.{author}' if author else ''}.jsonl"
     if not path.is_file():
         raise UserError(_nothing_frozen(kind, path))
     answered = read_answers(path)

@@ -3,7 +3,7 @@ rule sweep_draws:
         skeletons=lambda w: f"results/skeletons/{config['sweeps'][w.sweep]['dataset']}.h5",
         texts=lambda w: list(texts_of_sweep(w.sweep).values()),
         features=lambda w: [
-            f"{folder}/{file}"
+            os.path.join(folder, file)
             for folder in features_of_sweep(w.sweep).values()
             for file in ("seen_train.h5", "test.h5", "test_labels.csv")
         ],

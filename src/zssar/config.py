@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -281,6 +281,16 @@ def class_names_file(name: str) -> str:
         known = [p.stem for p in shipped.glob("*.csv")]
         raise unknown("class list", name, known, "config: datasets.*.class_names (or give a CSV file)")
     return os.path.relpath(shipped / f"{name}.csv")
+
+
+def remember_forced(names: Iterable[Any]) -> None:
+    """Hand what ``snakemake -R`` names to the jobs: the one order by which a language model is asked again."""
+    os.environ["ZSSAR_ASK_AGAIN"] = " ".join(map(str, names))
+
+
+def is_forced(*names: str) -> bool:
+    """Whether ``snakemake -R`` named one of these rules or files."""
+    return bool(set(names) & set(os.environ.get("ZSSAR_ASK_AGAIN", "").split()))
 
 
 def has_gpu() -> bool:

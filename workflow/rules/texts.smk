@@ -1,9 +1,6 @@
 onstart:
-    # What -R names: the one order by which a language model is asked again for answers that are there (text/llm.py).
     # Not a parameter: Snakemake would remember it and run the rule once more without it.
-    os.environ["ZSSAR_ASK_AGAIN"] = " ".join(
-        map(str, workflow.dag_settings.forcerun)
-    )
+    zssar_config.remember_forced(workflow.dag_settings.forcerun)
 
 
 rule describe_classes:

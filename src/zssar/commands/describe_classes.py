@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
+from zssar.config import is_forced
 from zssar.errors import UserError
 
 HELP = "write one description per class: from committed answers, a language model or a published file"
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         args.output,
         only=[name.strip() for names in args.only for name in names.split(",") if name.strip()],
         dry_run=args.dry_run,
-        again=args.again or _forced(args.output),
+        again=args.again or is_forced("describe_classes", str(args.output)),
     )
     if lines is not None:
         write_answers(args.output, lines)
@@ -52,9 +52,3 @@ def run(args: argparse.Namespace) -> None:
             from zssar.text.llm import finish
 
             finish(args.output, lines)
-
-
-def _forced(output: Path) -> bool:
-    """Was this file, or the rule, named with ``snakemake -R``? The workflow says so in the environment: a parameter of
-    the rule would be remembered, and a remembered one makes Snakemake run the rule once more."""
-    return bool({"describe_classes", str(output)} & set(os.environ.get("ZSSAR_ASK_AGAIN", "").split()))

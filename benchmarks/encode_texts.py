@@ -23,7 +23,7 @@ def committed_texts() -> list[str]:
     """COUNT different texts of all kinds and data sets, evenly picked."""
     texts = {}
     for path in sorted((PROMPTS / "frozen").glob("*/*.jsonl")):
-        if path.stem == "profile":
+        if path.stem.startswith("profile"):
             continue
         kind = read_kind(PROMPTS / f"{path.stem}.md")
         for line in read_answers(path):

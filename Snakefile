@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lookups.smk"
 include: "workflow/rules/skeletons.smk"
 include: "workflow/rules/backbones.smk"
 include: "workflow/rules/texts.smk"

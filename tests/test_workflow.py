@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +74,6 @@ def test_the_table_and_everything_beside_it_are_there(finished):
 
 
 def test_training_files_hold_no_unseen_class(finished):
-    h5py = pytest.importorskip("h5py")
     for path in (finished / "results" / "features").rglob("seen_train.h5"):
         with h5py.File(path) as file:
             seen = set(json.loads(file.attrs["seen"]))

@@ -19,7 +19,7 @@ import pandas as pd
 
 from zssar.errors import UserError, unknown
 from zssar.evaluation import statistics
-from zssar.reporting.runs import by_split, row_labels, title_of_data
+from zssar.reporting.runs import by_split, read_frame, row_labels, title_of_data
 
 QUANTITIES = (("zsl", "top1", "ZSL top-1"), ("gzsl", "harmonic", "GZSL H"))
 PREDICTION_COLUMNS = ["run", "setting", "selection", "seed", "sample_id", "subject", "group", "name", "predicted"]
@@ -27,13 +27,8 @@ PREDICTION_COLUMNS = ["run", "setting", "selection", "seed", "sample_id", "subje
 
 def read_predictions(paths: Sequence[Path | str]) -> pd.DataFrame:
     """All lines of the predictions files written by evaluate. Raises UserError if one has other columns."""
-    frames = []
-    for path in paths:
-        frame = pd.read_csv(path, dtype={"run": str, "sample_id": str, "name": str, "predicted": str})
-        if list(frame.columns) != PREDICTION_COLUMNS:
-            raise UserError(f"{path}:1: columns must be {','.join(PREDICTION_COLUMNS)}; run evaluate again")
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+    text = ["run", "sample_id", "name", "predicted"]
+    return pd.concat([read_frame(path, PREDICTION_COLUMNS, text, "evaluate") for path in paths], ignore_index=True)
 
 
 def compare(

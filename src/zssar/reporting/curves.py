@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from zssar.errors import UserError
 from zssar.evaluation import statistics
 from zssar.reporting import style
-from zssar.reporting.runs import cell, chance, column_group, is_simulated
+from zssar.reporting.runs import cell, chance, column_group, is_simulated, read_frame
 
 ON_AXIS = re.compile(r"^(?P<name>.+)\[(?P<axis>\w+)=(?P<value>[^\]]+)\]$")
 CLASSES = ["method", "source", "split", "name", "right", "count"]
@@ -39,23 +39,13 @@ AXIS_NAMES = {
 
 def read_classes(paths: Sequence[Path | str]) -> pd.DataFrame:
     """The files of right answers per class that sweep_draws writes. Raises UserError if columns differ."""
-    frames = []
-    for path in paths:
-        frame = pd.read_csv(path, dtype={"method": str, "source": str, "split": str, "name": str})
-        if list(frame.columns) != CLASSES:
-            raise UserError(f"{path}:1: columns must be {','.join(CLASSES)}; run sweep_draws again")
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+    text = ["method", "source", "split", "name"]
+    return pd.concat([read_frame(path, CLASSES, text, "sweep_draws") for path in paths], ignore_index=True)
 
 
 def read_summaries(paths: Sequence[Path | str]) -> pd.DataFrame:
     """The files that summarise_sweep writes, one below the other. Raises UserError if columns differ."""
-    frames = []
-    for path in paths:
-        frame = pd.read_csv(path, dtype={"value": str, "axis": str}, keep_default_na=True)
-        if list(frame.columns) != COLUMNS:
-            raise UserError(f"{path}:1: columns must be {','.join(COLUMNS)}; run summarise_sweep again")
-        frames.append(frame)
+    frames = [read_frame(path, COLUMNS, ["value", "axis"], "summarise_sweep") for path in paths]
     return pd.concat(frames, ignore_index=True)
 
 

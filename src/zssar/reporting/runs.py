@@ -27,19 +27,25 @@ RANDOM_DRAW = re.compile(r"^(random_\d+_\d+)_\d+(@\w+)?$")
 SIMULATED = re.compile(r"^sim(_|$)")
 
 
+def read_frame(path: Path | str, columns: Sequence[str], text: Sequence[str], verb: str) -> pd.DataFrame:
+    """A CSV file that ``zssar <verb>`` wrote, the columns ``text`` as strings. Raises UserError for any other file."""
+    try:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(text, str))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; ask Snakemake for it: snakemake --cores all {path}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise UserError(f"{path} is no file of {verb} ({error}); delete it and run {verb} again") from None
+    if list(frame.columns) != list(columns):
+        odd = ", ".join(sorted(set(frame.columns) ^ set(columns))) or "order"
+        raise UserError(f"{path}:1: columns must be {','.join(columns)} (differs: {odd}); run {verb} again")
+    return frame
+
+
 def read_runs(paths: Sequence[Path | str], table: str | None = None) -> pd.DataFrame:
     """All lines of the files, sorted; ``table`` overrides that column. Raises UserError on odd or repeated lines."""
     frames = []
     for path in paths:
-        try:
-            frame = pd.read_csv(path, dtype=dict.fromkeys([*KEY, "setting", "selection", "metric", "run"], str))
-        except FileNotFoundError:
-            raise UserError(f"{path} does not exist; ask Snakemake for it: snakemake --cores all {path}") from None
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-            raise UserError(f"{path} is not a runs file ({error}); delete it and run evaluate again") from None
-        if list(frame.columns) != COLUMNS:
-            odd = sorted(set(frame.columns) ^ set(COLUMNS))
-            raise UserError(f"{path}:1: columns must be {','.join(COLUMNS)} (differs: {', '.join(odd) or 'order'})")
+        frame = read_frame(path, COLUMNS, [*KEY, "setting", "selection", "metric", "run"], "evaluate")
         bad = ~np.isfinite(pd.to_numeric(frame["value"], errors="coerce").to_numpy(float))
         if bad.any():
             raise UserError(f"{path}:{int(np.flatnonzero(bad)[0]) + 2}: value is not a finite number")

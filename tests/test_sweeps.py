@@ -25,7 +25,7 @@ KEY = {"table": "t", "dataset": "own", "backbone": "kinematics", "stream": "join
 def write_texts(path, seed):
     rng = np.random.default_rng(seed)
     form = np.stack([rng.integers(-3, 4, (6, 48)), rng.uniform(0.2, 1, (6, 48))], -1)
-    storage.write_texts(path, small_skeletons.CLASSES, kinematics.names(), form, {})
+    storage.write_texts(path, small_skeletons.CLASSES, kinematics.FORM.split(), form, {})
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_quantities_as_features_are_scaled_by_training_clips_and_finite(place):
     assert np.isfinite(found.test["pooled"]).all()
     np.testing.assert_allclose(pooled.mean(0), 0, atol=1e-4)
     lost = ~np.isfinite(whole.train["profile"]).any(0)
-    assert pooled.shape[1] == 48 - lost.sum()
+    assert pooled.shape[1] == len(kinematics.names()) - lost.sum()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import small_skeletons
 from zssar import cli, storage
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts
+from zssar.provenance import file_digest
 from zssar.reporting import curves, gallery, style
 from zssar.reporting.runs import read_runs
 from zssar.skeleton import kinematics
@@ -44,7 +45,8 @@ def sweep(place, out, runs, validation=0, splits=SPLITS, more=()):
     words = ["sweep_draws", "--runs", json.dumps(runs), "--splits", *splits, "--form", FORM]
     words += ["--skeletons", str(place / "skeletons.h5"), "--texts", *texts, f"frozen/label={place / 'label.h5'}"]
     words += ["--validation", str(validation), "--key", json.dumps(KEY), *more]
-    return cli.main([*words, "--output", str(out / "runs.csv"), "--classes", str(out / "classes.csv")])
+    words += ["--output", str(out / "runs.csv"), "--classes", str(out / "classes.csv")]
+    return cli.main([*words, "--record", str(out / "run.json")])
 
 
 def pipeline(place, out, split):
@@ -74,6 +76,20 @@ def test_a_sweep_and_the_pipeline_agree_line_by_line(place, tmp_path):
     wanted = read_runs([pipeline(place, tmp_path, split) for split in SPLITS])
     pd.testing.assert_frame_equal(read_runs([tmp_path / "runs.csv"]), wanted)
     assert {"top1", "harmonic", "ausuc"} <= set(wanted["metric"])
+
+
+def test_a_sweep_leaves_a_record_of_what_it_read(place, tmp_path):
+    assert sweep(place, tmp_path, [{**PROFILE, "axis": "noise", "values": [0]}]) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["verb"] == "sweep_draws"
+    assert record["params"]["splits"] == SPLITS
+    assert record["params"]["runs"][0]["name"] == "profile"
+    assert record["inputs"]["skeletons"] == file_digest(place / "skeletons.h5")
+    assert file_digest(place / "second.h5") in record["inputs"]["texts"]
+    assert record["texts"] == ["frozen/label", "frozen/profile", "second/profile"]
+    assert record["rows"] == len(read_runs([tmp_path / "runs.csv"]))
+    assert record["commit"]
+    assert record["seconds"] > 0
 
 
 def test_features_of_a_folder_are_the_same_as_those_measured(place, tmp_path):

@@ -183,7 +183,9 @@ def _feet_apart(p: Person) -> np.ndarray:
 
 SINGLE = {
     "trunk_motion": Definition(
-        lambda p: np.mean([person.effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0),
+        lambda p: np.mean(
+            [person.effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0
+        ),
         "log L",
         "log(1 + path) of pelvis and chest through space, mean of both",
     ),

@@ -5,9 +5,9 @@
 
 Odd subjects train, even ones test. With --seen-of only the seen classes of that split exist, and only its training
 subjects: the first half of them trains, the second tests, and the other way round. With --publish half of the classes,
-drawn anew each time, only publish their statistics (``alignment/published.py``, which on the simulated set cannot be those of
-the package), and the other half is the data set. Every source named by --answers is a run of its own on the same draws. A cell is the mean over
-draws, its standard deviation, and behind it the mean difference from the first line with its standard error over draws.
+drawn anew each time, only publish their statistics (``alignment/published.py``; those of the package are made from the
+simulated set), and the other half is the data set. Every source named by --answers is a run of its own on the same
+draws. A cell: mean over draws, standard deviation, mean difference from the first line with its standard error.
 """
 
 from __future__ import annotations

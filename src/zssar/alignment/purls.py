@@ -86,8 +86,9 @@ class Network(nn.Module):
 class PURLS(AlignmentMethod):
     """Arguments beyond those of every method.
 
-    texts: the kinds of the body parts, the phases and the global sentence, in this order; or a form alone (profile), which
-    has quantities of the four parts and of the whole, but no phases. parts, phases: use these branches. partition: adaptive (attention) or static (the layout's joints per part, thirds of the time).
+    texts: the kinds of the body parts, the phases and the global sentence, in this order; or a form alone (profile),
+    which has quantities of the four parts and of the whole, but no phases. parts, phases: use these branches.
+    partition: adaptive (attention) or static (the layout's joints per part, thirds of the time).
     slot_weights: equal, or learnable (softmax). readout: global (the paper), or mean over the slots' similarities.
     heads, head_width, hidden, blocks, dropout, bins: sizes; blocks counts the extra hidden ones.
     holdout: share of each class's training samples kept for the released schedule, learning rate / 10 after 25 epochs

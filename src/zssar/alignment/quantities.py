@@ -212,7 +212,7 @@ class Bridge:
     def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, belief=None, **options) -> Bridge:
         """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,).
 
-        prior (one or (Q,)), belief (of measured quantities; regressed ones have other units), options: see ``Judge.fit``.
+        prior (one or (Q,)), belief (of measured quantities; regressed ones have other units), options: ``Judge.fit``.
         """
         prior = np.tile(np.broadcast_to(prior, value.shape[1]), 1 + (found is not None and pooled is not None))
         if belief is not None and pooled is not None:

@@ -279,8 +279,8 @@ SIDED = {
 }
 DEPTH = ("thrust", "forward", "travel", "turn", "twist", "trunk_bend", "facing")  # unknown on image coordinates
 
-# In the order of prompts/profile.md. Its answers are frozen, so what was added later stands behind (MORE): a form finds its
-# columns by name, and methods leave alone what their form does not ask.
+# In the order of prompts/profile.md. Its answers are frozen, so what was added later stands behind (MORE): a form finds
+# its columns by name, and methods leave alone what their form does not ask.
 FORM = """
     right_hand_motion left_hand_motion right_foot_motion left_foot_motion trunk_motion speed
     right_hand_top left_hand_top right_hand_bottom left_hand_bottom right_hand_across left_hand_across

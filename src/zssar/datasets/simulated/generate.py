@@ -6,6 +6,7 @@ import csv
 import zlib
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def recordings(
     for camera in range(1, cameras + 1):
         rng = np.random.default_rng([seed, 2, key, subject, camera])
         ident = f"S{setup:03d}C{camera:03d}P{subject:03d}R{replication:03d}A{label + 1:03d}"
-        meta = {"sample_id": ident, "label": label, "subject": subject, "setup": setup, "replication": replication}
+        meta: dict[str, Any] = {"sample_id": ident, "label": label, "subject": subject, "setup": setup, "replication": replication}
         result.append(record(joints, camera, rng, **meta))
     return result
 

@@ -53,8 +53,8 @@ def recordings(
     for camera in range(1, cameras + 1):
         rng = np.random.default_rng([seed, 2, key, subject, camera])
         ident = f"S{setup:03d}C{camera:03d}P{subject:03d}R{replication:03d}A{label + 1:03d}"
-        meta: dict[str, Any] = {"sample_id": ident, "label": label, "subject": subject, "setup": setup, "replication": replication}
-        result.append(record(joints, camera, rng, **meta))
+        meta: dict[str, Any] = {"sample_id": ident, "label": label, "subject": subject, "replication": replication}
+        result.append(record(joints, camera, rng, setup, **meta))
     return result
 
 

@@ -193,7 +193,7 @@ class Page:
                 "folder": run,
                 "name": run.removeprefix("results/runs/"),
                 "steps": [_step(verb, step) for verb, step in self.records[run].steps.items()],
-                "epochs": chosen_epochs(self.records[run].metrics),
+                "epochs": self.records[run].chosen(),
                 "rebuild": records.rebuild_commands(self.table_of[run], run, self.root),
             }
             for run, i in self.index.items()
@@ -252,15 +252,6 @@ def _heads(built: tables.Table, group: str, column: tables.Column) -> list[dict[
 def anchor(name: str) -> str:
     """A name as the id of an element."""
     return "table-" + re.sub(r"[^a-zA-Z0-9]+", "-", name)
-
-
-def chosen_epochs(metrics: Mapping[str, Any]) -> str:
-    """Which epochs the selections took, in one sentence; empty without metrics."""
-    found: dict[str, list[str]] = {}
-    for outcome in metrics.get("outcomes", []):
-        if outcome["setting"] == "zsl":
-            found.setdefault(outcome["selection"], []).append(str(outcome["epoch"]))
-    return "; ".join(f"{name}: epoch {', '.join(epochs)}" for name, epochs in found.items())
 
 
 def _step(verb: str, step: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def test_a_backbone_without_a_network_gives_the_profile_only():
 
 def test_like_takes_what_is_not_said_from_another_method():
     def change(config):
-        config["methods"]["dvta"] = {"module": "dvta", "texts": ["label", "context"], "params": {"epochs": 3, "lr": 0.1}}
+        texts, budget = ["label", "context"], {"epochs": 3, "lr": 0.1}
+        config["methods"]["dvta"] = {"module": "dvta", "texts": texts, "params": budget}
         config["methods"]["plain"] = {"like": "dvta", "texts": ["label"], "params": {"sde": False}}
         config["methods"]["slow"] = {"like": "plain", "params": {"lr": 0.01}}
 

@@ -159,7 +159,8 @@ def test_numbers_answered_through_a_gate_stand_beside_gate_columns():
     entry = config["tables"]["msf_ntu/table6"]
     found = published.find(entry["published"], "msf", "ntu60/synse_48_12", names=entry["published_as"])
     values = {what: value.value for what, value in found.items()}
-    assert values == {"zsl top1": 49.19, "gzsl_gate seen": 58.80, "gzsl_gate unseen": 40.00, "gzsl_gate harmonic": 47.61}
+    gate = {"gzsl_gate seen": 58.80, "gzsl_gate unseen": 40.00, "gzsl_gate harmonic": 47.61}
+    assert values == {"zsl top1": 49.19, **gate}
     star = load("star")["tables"]["star_ntu/table5"]
     found = published.find(star["published"], "star", "ntu60/smie_55_5_mean3")  # calibrated stacking
     assert {what: value.value for what, value in found.items()} == {"zsl top1": 77.5, "gzsl harmonic": 62.8}

@@ -20,10 +20,10 @@ from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, titl
 
 class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
-    printed (not in the CSV file). ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
-    "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or encoder -> its name
-    there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data sets to be called
-    simulated besides ``sim``."""
+    printed (not in the CSV file). ``groups``: column name -> splits averaged in it. ``published``: sources in
+    published.csv, e.g. "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or
+    encoder -> its name there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data
+    sets to be called simulated besides ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -132,7 +132,8 @@ def build(runs: pd.DataFrame, name: str, params: TableParams) -> Table:
         published.append({g: find(params.published, key["method"], g, row, varying, names) for g in groups})
     levels = {g: chance(runs[runs["group"] == g]) for g in groups}
     title, data = _title(runs, name, params, groups, levels)
-    table = Table(title, [], keys["method"].tolist(), labels, groups, levels, cells, published, _ranks(cells, groups), data)
+    methods, ranks = keys["method"].tolist(), _ranks(cells, groups)
+    table = Table(title, [], methods, labels, groups, levels, cells, published, ranks, data)
     table.notes = _notes(runs, table, varying)
     return table
 

@@ -53,6 +53,7 @@ class SMIE(AlignmentMethod):
         epochs: int = 100,
         warmup: int = 15,
         batch_size: int = 128,
+        min_steps: int = 0,
         lr: float = 1e-5,
         seed: int = 0,
         device: str = "cpu",
@@ -60,7 +61,7 @@ class SMIE(AlignmentMethod):
         self.texts, self.temporal, self.margin, self.weight = inputs.names(texts), temporal, margin, weight
         self.hidden, self.norm_in_scoring = tuple(hidden), norm_in_scoring
         self.epochs, self.warmup, self.batch_size, self.lr = epochs, warmup, batch_size, lr
-        self.seed, self.device = seed, device
+        self.min_steps, self.seed, self.device = min_steps, seed, device
         self.views = ("pooled", "pooled_masked") if temporal else ("pooled",)
 
     def fit(self, features, labels, texts, after_epoch=None):
@@ -86,6 +87,7 @@ class SMIE(AlignmentMethod):
                 n=len(x),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 schedule=lambda epoch: warmup_cosine(epoch, self.epochs, self.warmup),

@@ -31,7 +31,7 @@ def activity(x: torch.Tensor) -> torch.Tensor:
 
 
 def positions(frames: int, draw: int) -> torch.Tensor:
-    """Which of the quiet frames of a window stay in this draw: int64 (20 of 35, say), ascending, equal for all clips."""
+    """Which of a window's quiet frames stay in this draw: int64 (20 of 35, say), ascending, equal for all clips."""
     quiet, left = counts(frames)
     return torch.randperm(quiet, generator=torch.Generator().manual_seed(draw))[:left].sort().values
 

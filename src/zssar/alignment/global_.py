@@ -56,13 +56,14 @@ class Global(AlignmentMethod):
         holdout: float = 0.0,
         epochs: int = 100,
         batch_size: int = 256,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
     ):
         self.texts, self.view, self.hidden, self.dropout = inputs.names(texts), view, hidden, dropout
         self.views, self.holdout, self.epochs, self.batch_size = (view,), holdout, epochs, batch_size
-        self.lr, self.seed, self.device = lr, seed, device
+        self.min_steps, self.lr, self.seed, self.device = min_steps, lr, seed, device
         inputs.one_of(self, "view", view, ("pooled", "grid"))
 
     def fit(self, features, labels, texts, after_epoch=None):
@@ -85,6 +86,7 @@ class Global(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 validate=watch,

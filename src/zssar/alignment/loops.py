@@ -7,7 +7,9 @@ and is done. Nothing in the loop waits for the device: no ``.item()``, one trans
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -47,6 +49,17 @@ def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[t
             yield rows
 
 
+def passes(n: int, batch_size: int, epochs: int, min_steps: int) -> int:
+    """How often an epoch goes through the n rows, so that ``epochs`` epochs make at least ``min_steps`` updates.
+
+    Papers count epochs on tens of thousands of clips; on a few hundred the same epochs are a hundredth of the updates.
+    Longer epochs, and not more of them, leave schedules, ``after_epoch`` and its checkpoints alone. 1 on large data.
+    """
+    full, rest = divmod(n, batch_size)
+    steps = full + (rest > 1 or n == 1)
+    return max(1, math.ceil(min_steps / max(1, epochs * steps)))
+
+
 def train(
     method: AlignmentMethod,
     module: nn.Module,
@@ -57,27 +70,29 @@ def train(
     epochs: int,
     batch_size: int,
     generator: torch.Generator,
+    min_steps: int = 0,
     after_epoch: AfterEpoch | None = None,
     schedule: Callable[[int], float] | None = None,
     validate: Callable[[], float] | None = None,
 ) -> None:
     """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
 
-    batch_loss: rows (B,), on the module's device, to a scalar. schedule: epoch (from 0) to a factor of each group's
-    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns another factor, for the
-    epochs to come; training always runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation
-    mode, epochs from 1; what it draws from torch's global random stream does not reach the training.
+    batch_loss: rows (B,), on the module's device, to a scalar. min_steps: makes epochs longer than one pass on small
+    data, see ``passes``; 0: never. schedule: epoch (from 0) to a factor of each group's learning rate. validate: called
+    in evaluation mode after an epoch (see ``Watch``); returns another factor, for the epochs to come; training always
+    runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it
+    draws from torch's global random stream does not reach the training.
     """
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
     progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
-    factor, losses = 1.0, []
+    factor, losses, repeats = 1.0, [], passes(n, batch_size, epochs, min_steps)
     for epoch in range(epochs):
         module.train()
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
         total, steps = torch.zeros((), device=device), 0
-        for rows in batches(n, batch_size, generator, device):
+        for rows in chain.from_iterable(batches(n, batch_size, generator, device) for _ in range(repeats)):
             loss = batch_loss(rows)
             step(optimizer, loss)
             total, steps = total + loss.detach(), steps + 1

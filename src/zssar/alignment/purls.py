@@ -117,6 +117,7 @@ class PURLS(AlignmentMethod):
         precision: str = "auto",
         epochs: int = 100,
         batch_size: int = 256,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
@@ -126,7 +127,7 @@ class PURLS(AlignmentMethod):
         self.heads, self.head_width, self.hidden, self.blocks = heads, head_width, hidden, blocks
         self.dropout, self.bins, self.holdout, self.keep = dropout, bins, holdout, keep
         self.precision, self.epochs, self.batch_size, self.lr = precision, epochs, batch_size, lr
-        self.seed, self.device = seed, device
+        self.min_steps, self.seed, self.device = min_steps, seed, device
         inputs.one_of(self, "partition", partition, ("adaptive", "static"))
         inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
@@ -176,6 +177,7 @@ class PURLS(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 validate=validate if self.holdout else None,

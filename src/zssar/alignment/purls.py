@@ -15,7 +15,6 @@ queries are multiplied into the key weights, which leaves one product with the r
 
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
@@ -25,7 +24,7 @@ from torch.nn import functional as F
 
 from zssar.alignment import inputs, layers, loops
 from zssar.alignment.nodes import grid_shape, segments, unit_nodes
-from zssar.alignment.projection import INITIAL_SCALE, slot_losses, slot_projection
+from zssar.alignment.projection import INITIAL_SCALE, check_recipe, follow_held_out, slot_losses, slot_projection
 from zssar.devices import autocast_dtype
 from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
@@ -131,11 +130,9 @@ class PURLS(AlignmentMethod):
         inputs.one_of(self, "partition", partition, ("adaptive", "static"))
         inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
-        inputs.one_of(self, "keep", keep, ("best", "last"))
+        check_recipe(self)
         if len(self.texts) != 3:
             raise UserError(f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence")
-        if keep == "best" and not holdout:
-            raise UserError("PURLS: keep='best' needs holdout > 0, the samples that judge an epoch")
 
     def fit(self, features, labels, texts, after_epoch=None):
         classes = self._classes(texts)
@@ -152,18 +149,6 @@ class PURLS(AlignmentMethod):
             def loss(rows):
                 return network.loss(nodes[rows].float(), own[rows])
 
-            def held_loss():
-                batches = held.split(self.batch_size)
-                return sum(loss(rows).item() * len(rows) for rows in batches) / len(held)
-
-            watch = loops.Watch(held_loss, "min", patience=25, cooldown=3) if self.holdout else None
-
-            def validate():
-                result = watch()
-                if self.keep == "best" and watch.stale == 0:
-                    self.network_ = copy.deepcopy(network)
-                return result
-
             loops.train(
                 self,
                 network,
@@ -175,7 +160,7 @@ class PURLS(AlignmentMethod):
                 min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
-                validate=validate if self.holdout else None,
+                validate=follow_held_out(self, "network_", loss, held),
             )
         return self
 

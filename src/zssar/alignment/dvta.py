@@ -121,7 +121,7 @@ class Network(nn.Module):
             right = self.metric.right_half(values)  # (k, U, H)
             right = right.squeeze(1) if right.shape[1] == 1 else torch.einsum("nku,kuh->nkh", weights, right)
             judged = self.metric.all_pairs(self.metric.left_half(v), right)
-        return [*terms, self.activate(judged.float()) / self.temperature[1]]
+        return [*terms, self.activate(judged.to(cosine.dtype)) / self.temperature[1]]
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """Eq. 6: the metric network's output as a similarity."""

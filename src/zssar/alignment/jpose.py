@@ -128,7 +128,7 @@ class JPoSE(AlignmentMethod):
             total = total + self.triplet_weight * mined
         return total
 
-    def _optimizer(self, net: JPoSEModule) -> torch.optim.Adam:
+    def _optimizer(self, net: JPoSEModule) -> loops.Adam:
         joint = [*net.joint_skeleton.parameters(), *net.joint_text.parameters()]
         return loops.adam(
             [

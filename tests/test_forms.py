@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_llm import Server
+from chat_server import Server
 
 from zssar import encoders, storage
 from zssar.commands import encode_texts

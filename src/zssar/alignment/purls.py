@@ -15,7 +15,6 @@ queries are multiplied into the key weights, which leaves one product with the r
 
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
@@ -25,7 +24,7 @@ from torch.nn import functional as F
 
 from zssar.alignment import body_parts, inputs, layers, loops
 from zssar.alignment.nodes import grid_shape, segments, unit_nodes
-from zssar.alignment.projection import INITIAL_SCALE, slot_losses, slot_projection
+from zssar.alignment.projection import INITIAL_SCALE, check_recipe, follow_held_out, slot_losses, slot_projection
 from zssar.devices import autocast_dtype
 from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
@@ -118,6 +117,7 @@ class PURLS(AlignmentMethod):
         precision: str = "auto",
         epochs: int = 100,
         batch_size: int = 256,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
@@ -127,11 +127,11 @@ class PURLS(AlignmentMethod):
         self.heads, self.head_width, self.hidden, self.blocks = heads, head_width, hidden, blocks
         self.dropout, self.bins, self.holdout, self.keep = dropout, bins, holdout, keep
         self.precision, self.epochs, self.batch_size, self.lr = precision, epochs, batch_size, lr
-        self.seed, self.device = seed, device
+        self.min_steps, self.seed, self.device = min_steps, seed, device
         inputs.one_of(self, "partition", partition, ("adaptive", "static"))
         inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
-        inputs.one_of(self, "keep", keep, ("best", "last"))
+        check_recipe(self)
         form = len(self.texts) == 1
         self.kinds = (body_parts.kind(self.texts[0], "parts_purls"), "", self.texts[0]) if form else self.texts
         if len(self.kinds) != 3 or (form and phases):
@@ -139,8 +139,6 @@ class PURLS(AlignmentMethod):
                 f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence, or one form and "
                 "`phases: false`, because a form tells no phases"
             )
-        if keep == "best" and not holdout:
-            raise UserError("PURLS: keep='best' needs holdout > 0, the samples that judge an epoch")
 
     def fit(self, features, labels, texts, after_epoch=None):
         classes = self._classes(texts)
@@ -157,18 +155,6 @@ class PURLS(AlignmentMethod):
             def loss(rows):
                 return network.loss(nodes[rows].float(), own[rows])
 
-            def held_loss():
-                batches = held.split(self.batch_size)
-                return sum(loss(rows).item() * len(rows) for rows in batches) / len(held)
-
-            watch = loops.Watch(held_loss, "min", patience=25, cooldown=3) if self.holdout else None
-
-            def validate():
-                result = watch()
-                if self.keep == "best" and watch.stale == 0:
-                    self.network_ = copy.deepcopy(network)
-                return result
-
             loops.train(
                 self,
                 network,
@@ -177,9 +163,10 @@ class PURLS(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
-                validate=validate if self.holdout else None,
+                validate=follow_held_out(self, "network_", loss, held),
             )
         return self
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import linalg
-from sklearn.covariance import ledoit_wolf
-from sklearn.isotonic import IsotonicRegression
 
 from zssar.alignment import linear
 from zssar.alignment.statements import mixed, moments
@@ -162,6 +160,8 @@ def _ladder(value, weight, means, judge: Judge, strength: float) -> np.ndarray:
     so that a scale whose upper half is one value on the skeleton loses the difference. A quantity that does not rise
     keeps the straight line: its agreement says what it is worth.
     """
+    from sklearn.isotonic import IsotonicRegression  # a second; this calibration alone needs it
+
     straight = np.clip((STEPS[None] - judge.stated_centre[:, None]) / judge.stated_spread[:, None], -LIMIT, LIMIT)
     for q in range(value.shape[1]):
         told = (weight[:, q] > 0) & np.isfinite(means[:, q])
@@ -193,7 +193,22 @@ def _shrunk(rows: np.ndarray) -> np.ndarray:
     """Second moments shrunk towards a multiple of the identity (Ledoit and Wolf 2004); of one row, that alone."""
     if len(rows) < 2:
         return (rows**2).mean() * np.eye(rows.shape[1])
-    return ledoit_wolf(rows, assume_centered=True)[0]
+    return ledoit_wolf(rows)
+
+
+def ledoit_wolf(rows: np.ndarray) -> np.ndarray:
+    """(Q, Q): shrunk second moments of rows (n, Q). scikit-learn's numbers (a test compares) without its import,
+    which costs more than a whole run of the method.
+    """
+    n, width = rows.shape
+    found = rows.T @ rows / n
+    squares = rows**2
+    level = squares.sum() / (n * width)  # the multiple of the identity
+    size = (found**2).sum()
+    noise = ((squares.T @ squares).sum() / n - size) / (width * n)
+    distance = (size - 2 * level * np.trace(found) + width * level**2) / width
+    share = 0.0 if min(noise, distance) == 0 else min(noise, distance) / distance
+    return (1 - share) * found + share * level * np.eye(width)
 
 
 # --- both sorts of evidence ------------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ class STAR(AlignmentMethod):
         epochs: int = 40,
         decay: tuple[int, ...] = (10, 20),
         batch_size: int = 64,
+        min_steps: int = 0,
         lr: float = 0.01,
         weight_decay: float = 5e-4,
         precision: str = "auto",
@@ -169,6 +170,7 @@ class STAR(AlignmentMethod):
         self.width, self.text_width, self.heads, self.bins, self.text_norm = width, text_width, heads, bins, text_norm
         self.epochs, self.decay, self.batch_size, self.lr = epochs, tuple(decay), batch_size, lr
         self.weight_decay, self.precision, self.seed, self.device = weight_decay, precision, seed, device
+        self.min_steps = min_steps
         self.uses_unseen_texts = semantic_classes == "all"
         inputs.one_of(self, "semantic_classes", semantic_classes, ("seen", "all"))
         inputs.one_of(self, "similarity", similarity, ("cosine", "dot"))
@@ -201,17 +203,11 @@ class STAR(AlignmentMethod):
                 self,
                 network,
                 lambda rows: sum(self.losses(network.skeletons(grid[rows], joints), y[rows], label, part, seen)),
-                torch.optim.SGD(
-                    network.parameters(),
-                    self.lr,
-                    momentum=0.9,
-                    nesterov=True,
-                    weight_decay=self.weight_decay,
-                    fused=True,
-                ),
+                loops.sgd(network.parameters(), self.lr, momentum=0.9, weight_decay=self.weight_decay),
                 n=len(grid),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 schedule=lambda epoch: 0.1 ** sum(epoch >= mark for mark in self.decay),

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from zssar.alignment.optimisers import SGD, Adam, Plateau
 from zssar.errors import UserError
 from zssar.interfaces import AfterEpoch, AlignmentMethod
 from zssar.training import Progress
@@ -34,12 +35,17 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[torch.Gene
         yield torch.Generator().manual_seed(seed)
 
 
-def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> Adam:
     """Fused Adam: one kernel for all parameters. ``parameters`` may be groups with their own ``weight_decay``.
 
     Several published optimisers with the same learning rate are one optimiser with groups: Adam couples no parameters.
     """
-    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    return Adam(parameters, lr, weight_decay)
+
+
+def sgd(parameters: Iterable, lr: float, momentum: float, weight_decay: float) -> SGD:
+    """Fused gradient descent with Nesterov momentum."""
+    return SGD(parameters, lr, momentum, weight_decay)
 
 
 def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[torch.Tensor]:
@@ -64,7 +70,7 @@ def train(
     method: AlignmentMethod,
     module: nn.Module,
     batch_loss: Callable[[torch.Tensor], torch.Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam | SGD,
     *,
     n: int,
     epochs: int,
@@ -106,9 +112,9 @@ def train(
     method.losses_ = torch.stack(losses).tolist() if losses else []  # read back once: no waiting for a GPU per step
 
 
-def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+def step(optimizer: Adam | SGD, loss: torch.Tensor) -> None:
     """One update of the parameters."""
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
@@ -150,16 +156,12 @@ class Watch:
 
     def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int):
         self.criterion, self.sign = criterion, 1.0 if mode == "max" else -1.0
-        self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.holder, mode=mode, factor=0.1, patience=patience, cooldown=cooldown
-        )
+        self.plateau = Plateau(mode, patience, cooldown)
         self.best, self.stale = -float("inf"), 0
 
     def __call__(self) -> float:
         value = float(self.criterion())
-        self.plateau.step(value)
         improved = self.sign * value > self.best
         self.best = max(self.best, self.sign * value)
         self.stale = 0 if improved else self.stale + 1
-        return self.holder.param_groups[0]["lr"]
+        return self.plateau(value)

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zssar.alignment import inputs, layers, loops
+from zssar.alignment import body_parts, inputs, layers, loops
 from zssar.alignment.nodes import grid_shape, segments, unit_nodes
 from zssar.alignment.projection import INITIAL_SCALE, check_recipe, follow_held_out, slot_losses, slot_projection
 from zssar.devices import autocast_dtype
@@ -76,7 +76,7 @@ class Network(nn.Module):
         return torch.tanh(F.linear(self.project[:-2](gathered), last.weight[-self.dim :], last.bias[-self.dim :]))
 
     def loss(self, nodes: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """Eq. 4 over a batch. Learnable weights are a softmax: free ones only ever fall, by the learning rate a step."""
+        """Eq. 4 over a batch. Learnable weights are a softmax: free ones only ever fall, a learning rate a step."""
         losses = slot_losses(self(nodes, texts), texts, self.scale)
         if self.balance is None:
             return losses.sum()
@@ -88,9 +88,10 @@ class Network(nn.Module):
 class PURLS(AlignmentMethod):
     """Arguments beyond those of every method.
 
-    texts: the kinds of the body parts, the phases and the global sentence, in this order. parts, phases: use these
-    branches. partition: adaptive (attention) or static (the layout's joints per part, thirds of the time).
-    slot_weights: equal, learnable (softmax) or free (plain scalars from 1, as released). readout: global (the paper), or mean over the slots' similarities.
+    texts: the kinds of the body parts, the phases and the global sentence, in this order; or a form alone (profile),
+    which has quantities of the four parts and of the whole, but no phases. parts, phases: use these branches.
+    partition: adaptive (attention) or static (the layout's joints per part, thirds of the time). slot_weights: equal,
+    learnable (softmax) or free (scalars from 1, as released). readout: global (paper), or mean of all similarities.
     heads, head_width, hidden, blocks, dropout, bins: sizes; blocks counts the extra hidden ones.
     holdout: share of each class's training samples kept for the released schedule, learning rate / 10 after 25 epochs
     without a lower loss on them; 0: constant rate. keep: score with the ``best`` epoch so far by that loss, as
@@ -134,8 +135,13 @@ class PURLS(AlignmentMethod):
         inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable", "free"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
         check_recipe(self)
-        if len(self.texts) != 3:
-            raise UserError(f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence")
+        form = len(self.texts) == 1
+        self.kinds = (body_parts.kind(self.texts[0], "parts_purls"), "", self.texts[0]) if form else self.texts
+        if len(self.kinds) != 3 or (form and phases):
+            raise UserError(
+                f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence, or one form and "
+                "`phases: false`, because a form tells no phases"
+            )
 
     def fit(self, features, labels, texts, after_epoch=None):
         classes = self._classes(texts)
@@ -203,8 +209,8 @@ class PURLS(AlignmentMethod):
 
     def _classes(self, texts: ClassTexts, dim: int | None = None) -> torch.Tensor:
         """(K, slots, dim) unit vectors: parts, phases, global; the last slot answers."""
-        kinds = [kind for kind, on in zip(self.texts, (self.parts, self.phases, True)) if on]
-        arrays = [inputs.embeddings(texts, kind, dim, 1 if kind == self.texts[2] else None) for kind in kinds]
+        kinds = [kind for kind, on in zip(self.kinds, (self.parts, self.phases, True)) if on]
+        arrays = [inputs.embeddings(texts, kind, dim, 1 if kind == self.kinds[2] else None) for kind in kinds]
         inputs.same_dimension(kinds, arrays)
         return layers.tensor(layers.unit(np.concatenate(arrays, 1)), self.device)
 
@@ -214,16 +220,16 @@ class PURLS(AlignmentMethod):
         masks = []
         if self.parts:
             body = layout(features.layout)
-            groups = body.parts(self.texts[0])
+            groups = body.parts(self.kinds[0].rpartition(".")[2])
             if len(body) != joints:
                 raise UserError(
                     f"PURLS: partition='static' needs one grid column per joint; layout {body.name} has {len(body)} "
                     f"joints, the grid {joints} columns. Use a backbone that keeps joints, or partition='adaptive'."
                 )
-            inputs.embeddings(texts, self.texts[0], units=len(groups))
+            inputs.embeddings(texts, self.kinds[0], units=len(groups))
             masks += [np.isin(np.arange(joints), members)[None].repeat(self.bins, 0) for members in groups.values()]
         if self.phases:
-            for part in segments(self.bins, texts[self.texts[1]].shape[1]):
+            for part in segments(self.bins, texts[self.kinds[1]].shape[1]):
                 masks.append(np.isin(np.arange(self.bins), np.arange(self.bins)[part])[:, None].repeat(joints, 1))
         masks.append(np.ones((self.bins, joints), bool))
         return layers.tensor(np.stack([mask.ravel() / mask.sum() for mask in masks]), self.device)

@@ -150,3 +150,26 @@ def test_a_backbone_without_a_network_gives_the_profile_only():
     config = check(lambda c: c["backbones"].update(bare={"module": "none", "views": ["profile"]}))
     assert config["backbones"]["bare"]["views"] == ["profile"]
     assert "views: [profile]" in message(lambda c: c["backbones"].update(bare={"module": "none"}))
+
+
+def test_like_takes_what_is_not_said_from_another_method():
+    def change(config):
+        texts, budget = ["label", "context"], {"epochs": 3, "lr": 0.1}
+        config["methods"]["dvta"] = {"module": "dvta", "texts": texts, "params": budget}
+        config["methods"]["plain"] = {"like": "dvta", "texts": ["label"], "params": {"sde": False}}
+        config["methods"]["slow"] = {"like": "plain", "params": {"lr": 0.01}}
+
+    methods = check(change)["methods"]
+    assert methods["plain"]["module"] == "dvta"
+    assert methods["plain"]["params"] == {"epochs": 3, "lr": 0.1, "sde": False}
+    assert methods["slow"]["texts"] == ["label"]
+    assert methods["slow"]["params"] == {"epochs": 3, "lr": 0.01, "sde": False}
+    assert methods["dvta"]["params"] == {"epochs": 3, "lr": 0.1}
+
+
+def test_like_names_a_wrong_method_and_a_circle():
+    text = message(lambda c: c["methods"].update(mine={"like": "dvtaa"}))
+    assert "methods.mine.like" in text
+    assert "'dvta'" in text
+    text = message(lambda c: c["methods"].update(a={"like": "b"}, b={"like": "a"}))
+    assert "a -> b -> a" in text

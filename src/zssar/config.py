@@ -32,6 +32,7 @@ def check(
     import jsonschema
 
     schema = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    _inherit(config.get("methods"))
     validator = jsonschema.Draft202012Validator(schema)
     for error in sorted(validator.iter_errors(config), key=lambda e: -len(e.absolute_path)):
         raise _explain(error)
@@ -40,6 +41,34 @@ def check(
         _order_methods(config, Path(base))
     _check_names(config, Path(prompts))
     return config
+
+
+def _inherit(methods: Any) -> None:
+    """Fill in entries with ``like: <method>``: everything of that method that they do not say themselves.
+
+    Done after all configuration files were joined, so that an ablation has the budget of its method whichever file
+    sets it. Parameters are joined one by one.
+    """
+    if not isinstance(methods, dict):
+        return
+
+    def resolved(name: str, asked: tuple[str, ...]) -> dict[str, Any]:
+        entry = methods[name]
+        if not isinstance(entry, dict) or "like" not in entry:
+            return entry
+        own = {key: value for key, value in entry.items() if key != "like"}
+        place, other = f"config: methods.{name}.like", entry["like"]
+        if other not in methods:
+            raise unknown("method", other, methods, place)
+        if other in asked:
+            raise UserError(f"{place}: goes round in a circle: {' -> '.join([*asked, other])}")
+        base = resolved(other, (*asked, other))
+        if not isinstance(base, dict):
+            return own  # the schema names what is wrong
+        return {**base, **own, "params": {**base.get("params", {}), **own.get("params", {})}}
+
+    for name in list(methods):
+        methods[name] = resolved(name, (name,))
 
 
 def _order_methods(config: dict[str, Any], base: Path) -> None:

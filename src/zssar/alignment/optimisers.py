@@ -2,7 +2,7 @@
 
 ``torch.optim`` computes the same with the same kernels (tests compare bit by bit), but making its first optimiser
 imports the compiler, which takes a second of processor time in a process that often needs no more than three, and every
-step sorts all parameters anew. Here a kernel's lists are made once, and again only when other parameters have gradients.
+step sorts all parameters anew. Here a kernel's lists are made once, and again when other parameters have gradients.
 """
 
 from __future__ import annotations

@@ -204,6 +204,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     }
   });
 }
+const broken = cell => { // words of a cell that go over more than one line
+  const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange();
+  return [...text.data.matchAll(/\\S+/g)].filter(word => {
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1;
+  }).map(word => word[0]);
+};
+document.querySelectorAll("table.ranked td:last-child").forEach(cell => { cell.textContent = "counterclockwise box"; });
+found.cells = document.querySelectorAll("table.ranked td").length;
+found.broken = [...document.querySelectorAll("table.ranked td")].flatMap(broken);
 document.querySelector('a[href^="#cell-"]').click();
 const panel = document.getElementById("panel");
 found.panel = panel.open && panel.textContent;
@@ -258,6 +269,8 @@ def test_in_a_browser(text, tmp_path, name, width):
     assert found["unsorted"] == []
     assert found["tables"] >= 4
     assert "Mean over seeds of the lines below" in found["panel"]
+    assert found["cells"] > 6
+    assert found["broken"] == []
     assert found["closed"]
     assert found["record"]
     assert found["drawn"]

@@ -2,19 +2,23 @@
 
 import argparse
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from zssar.commands import simulate_recordings
+from zssar.datasets import splits
+from zssar.datasets.naming import ntu_numbers
 from zssar.datasets.simulated import performance, sim_classes, simulate, to_layout
-from zssar.datasets.simulated.generate import check, recordings
+from zssar.datasets.simulated.generate import check, recordings, setup_of
 from zssar.datasets.simulated.performers import performer
 from zssar.datasets.simulated.programs import GAPS
-from zssar.datasets.simulated.recording import view
+from zssar.datasets.simulated.recording import SETUPS, view
 from zssar.datasets.writers import ntu
 from zssar.errors import UserError
 from zssar.interfaces import SkeletonSequence
@@ -191,6 +195,34 @@ def test_camera_space_follows_the_format(subject, faced):
     assert start[ROLE["left_foot"], 2] < start[ROLE["left_ankle"], 2], "toes point to the camera"
 
 
+def test_setups_move_the_cameras_and_nothing_else():
+    for name, subject in (("bow", 4), ("hug another person", 7)):
+        setup = setup_of(name, subject, 4)
+        plain, moved = recordings(name, 40, subject), recordings(name, 40, subject, setups=4)
+        for before, after in zip(plain, moved):
+            one, other = before.actors, after.actors
+            assert (one.setup, other.setup) == (1, setup)
+            assert other.sample_id == one.sample_id.replace("S001", f"S{setup:03d}")
+            assert other.joints.shape == one.joints.shape
+            assert (one.subject, one.camera, one.replication) == (other.subject, other.camera, other.replication)
+    joints = performance("bow", 4)
+    for setup, (_, further) in SETUPS.items():
+        seen = view(joints, 1, 3.1 + further, setup)
+        lengths = np.linalg.norm(seen[..., 3, :] - seen[..., 15, :], axis=-1)
+        np.testing.assert_allclose(lengths, np.linalg.norm(joints[..., 3, :] - joints[..., 15, :], axis=-1), atol=1e-9)
+        assert abs(seen[0, :, 0, 1].mean()) < 0.3, "the body stays in the middle of the image"
+        assert seen[0, :, 0, 2].mean() == pytest.approx(3.1 + further, abs=0.35)
+
+
+def test_setups_share_out_classes_subjects_and_replications():
+    """Else a cross-setup split would also be a cross-subject or a cross-view one."""
+    for setups in (2, 4, 6):
+        found = Counter((n, setup_of(n, p, setups), p % 2) for n in CLASSES for p in range(1, 13))
+        assert set(found) == set(itertools.product(CLASSES, range(1, setups + 1), (0, 1)))
+        subjects = {(p, setup_of(n, p, setups)) for n in CLASSES for p in range(1, 13)}
+        assert len(subjects) == 12 * setups
+
+
 def test_tracker_fails_now_and_then():
     clips = list(simulate(CLASSES[:6] + CLASSES[44:46], subjects=12))
     empty = [not r.tracks.present.any(0).all() for r in clips]
@@ -308,6 +340,23 @@ def test_same_seed_same_bytes(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_one_setup_is_the_default_and_several_make_cross_setup_splits(tmp_path):
+    for folder, words in (("a", []), ("b", ["--setups", 1]), ("c", ["--setups", 4])):
+        run("--output", tmp_path / folder, "--subjects", 8, "--classes", 2, "--cameras", 2, *words)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    names = sorted(p.stem for p in (tmp_path / "c").iterdir())
+    numbers = [ntu_numbers(name) for name in names]
+    meta = {key: np.array([n[key] for n in numbers]) for key in ("setup", "subject", "camera")}
+    meta |= {"sample_id": np.array(names), "label": np.array([int(name[-3:]) - 1 for name in names])}
+    assert set(meta["setup"]) == {1, 2, 3, 4}
+    found = splits.resolve("sim_setups", "random_1_0_0@xset", {**meta, "label": meta["label"] * 3}, 4)
+    assert set(meta["setup"][found.train]) == {2, 4}
+    assert set(meta["setup"][found.test]) == {1, 3}
+    assert set(meta["camera"][found.train]) == set(meta["camera"][found.test]) == {1, 2}
+    with pytest.raises(UserError, match=r"no training sample: setup is \[1\]"):
+        splits.resolve("sim", "random_1_0_0@xset", {**meta, "setup": np.ones(len(names), int)}, 4)
+
+
 def test_other_processors_write_the_same_bytes(tmp_path):
     """numpy without its vector units differs in the last bits of sine and arc cosine; the files must not."""
     umath = pytest.importorskip("numpy._core._multiarray_umath")
@@ -342,6 +391,10 @@ def test_wrong_requests_are_told(tmp_path):
         check(["bow"], 1, 4)
     with pytest.raises(UserError, match="subjects"):
         check(["bow"], 0, 1)
+    with pytest.raises(UserError, match="setups: 9"):
+        check(["bow"], 40, 1, 9)
+    with pytest.raises(UserError, match="at most 3"):
+        check(["bow"], 7, 1, 4)
     with pytest.raises(UserError, match="--classes 99"):
         run("--output", tmp_path / "x", "--classes", 99)
     with pytest.raises(UserError, match="no such file"):

@@ -7,7 +7,9 @@ and is done. Nothing in the loop waits for the device: no ``.item()``, one trans
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -53,6 +55,17 @@ def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[t
             yield rows
 
 
+def passes(n: int, batch_size: int, epochs: int, min_steps: int) -> int:
+    """How often an epoch goes through the n rows, so that ``epochs`` epochs make at least ``min_steps`` updates.
+
+    Papers count epochs on tens of thousands of clips; on a few hundred the same epochs are a hundredth of the updates.
+    Longer epochs, and not more of them, leave schedules, ``after_epoch`` and its checkpoints alone. 1 on large data.
+    """
+    full, rest = divmod(n, batch_size)
+    steps = full + (rest > 1 or n == 1)
+    return max(1, math.ceil(min_steps / max(1, epochs * steps)))
+
+
 def train(
     method: AlignmentMethod,
     module: nn.Module,
@@ -63,27 +76,29 @@ def train(
     epochs: int,
     batch_size: int,
     generator: torch.Generator,
+    min_steps: int = 0,
     after_epoch: AfterEpoch | None = None,
     schedule: Callable[[int], float] | None = None,
     validate: Callable[[], float] | None = None,
 ) -> None:
     """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
 
-    batch_loss: rows (B,), on the module's device, to a scalar. schedule: epoch (from 0) to a factor of each group's
-    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns another factor, for the
-    epochs to come; training always runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation
-    mode, epochs from 1; what it draws from torch's global random stream does not reach the training.
+    batch_loss: rows (B,), on the module's device, to a scalar. min_steps: makes epochs longer than one pass on small
+    data, see ``passes``; 0: never. schedule: epoch (from 0) to a factor of each group's learning rate. validate: called
+    in evaluation mode after an epoch (see ``Watch``); returns another factor, for the epochs to come; training always
+    runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it
+    draws from torch's global random stream does not reach the training.
     """
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
     progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
-    factor, losses = 1.0, []
+    factor, losses, repeats = 1.0, [], passes(n, batch_size, epochs, min_steps)
     for epoch in range(epochs):
         module.train()
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
         total, steps = torch.zeros((), device=device), 0
-        for rows in batches(n, batch_size, generator, device):
+        for rows in chain.from_iterable(batches(n, batch_size, generator, device) for _ in range(repeats)):
             loss = batch_loss(rows)
             step(optimizer, loss)
             total, steps = total + loss.detach(), steps + 1
@@ -126,8 +141,9 @@ def holdout_rows(labels: np.ndarray, share: float, seed: int, device="cpu") -> t
         held[rows[: min(len(rows) - 1, max(1, round(share * len(rows))))]] = True
     if share > 0 and not held.any():
         raise UserError(f"holdout={share}: no class has two training samples to keep one aside; set holdout to 0")
-    kept, held = (torch.as_tensor(np.flatnonzero(part), device=device) for part in (~held, held))
-    return kept, held
+    # Shuffled: a loss within batches must not depend on whether the file is sorted by class.
+    rows = np.flatnonzero(~held), generator.permutation(np.flatnonzero(held))
+    return torch.as_tensor(rows[0], device=device), torch.as_tensor(rows[1], device=device)
 
 
 class Watch:

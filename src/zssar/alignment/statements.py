@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zssar.alignment import inputs, vocabulary
+from zssar.alignment import body_parts, inputs, vocabulary
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts, Features
 
@@ -89,17 +89,23 @@ def as_vectors(texts: ClassTexts, seen: Sequence[str]) -> ClassTexts:
 
     A quantity becomes its weight times its distance from the mean of the ``seen`` classes in standard deviations, so
     that 0 is "does not matter" and unseen classes leave no trace. A kind is a form if its last axis has length 2.
+    Methods of body parts find it cut into parts (K, P, Q) under the names of ``body_parts.kind``: in the vector of a
+    part the quantities that do not speak of it are 0.
     """
     forms = [kind for kind, array in texts.embeddings.items() if array.shape[2] == 2]
     if not forms:
         return texts
     embeddings, units = dict(texts.embeddings), dict(texts.units)
     for kind in forms:
-        value, weight, _ = stated(texts, kind)
+        value, weight, names = stated(texts, kind)
         rows = [texts.names.index(name) for name in seen]
         centre, spread = moments(value[rows], weight[rows])
         embeddings[kind] = (weight * (value - centre) / spread)[:, None].astype(np.float32)
         units[kind] = (kind,)
+        for grouping in body_parts.GROUPINGS:
+            masks = body_parts.masks(names, grouping)
+            embeddings[body_parts.kind(kind, grouping)] = embeddings[kind] * np.stack(list(masks.values()))
+            units[body_parts.kind(kind, grouping)] = tuple(masks)
     return ClassTexts(texts.names, embeddings, units)
 
 

@@ -38,6 +38,24 @@ from zssar.backbones.layers import (
 from zssar.skeleton.layouts import Layout
 
 
+class Gate(torch.autograd.Function):
+    """y (B, C, T, V) times place (B, 1, T, V) times channel (B, C), with few passes over memory in both directions."""
+
+    @staticmethod
+    def forward(ctx, y: torch.Tensor, place: torch.Tensor, channel: torch.Tensor) -> torch.Tensor:
+        place, channel = place.to(y.dtype), channel.to(y.dtype)
+        ctx.save_for_backward(y, place, channel)
+        return (y * place).mul_(channel[:, :, None, None])
+
+    @staticmethod
+    def backward(ctx, grad: torch.Tensor):
+        y, place, channel = ctx.saved_tensors
+        both = (grad * y).permute(0, 2, 3, 1).flatten(1, 2)  # (B, T V, C)
+        by_place = torch.bmm(both, channel[:, :, None]).view_as(place)
+        by_channel = torch.bmm(place.flatten(1)[:, None], both)[:, 0]
+        return (grad * place).mul_(channel[:, :, None, None]), by_place, by_channel
+
+
 class Attention(nn.Module):
     """Joints, then frames, then channels: y + y * sigmoid(...) three times."""
 
@@ -50,10 +68,15 @@ class Attention(nn.Module):
         self.excite = nn.Linear(channels // 2, channels)
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        y = y + y * torch.sigmoid(self.joints(y.mean(2)))[:, :, None]
-        y = y + y * torch.sigmoid(self.frames(y.mean(3)))[..., None]
-        weight = torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3))))))
-        return y + y * weight[:, :, None, None]
+        """(B, C, T, V) -> the same. The three factors are found first and multiply y once."""
+        n, _, frames, joints = y.shape
+        by_joint = 1 + torch.sigmoid(self.joints(y.mean(2)))  # (B, 1, V)
+        weight = (by_joint / joints).to(y.dtype).repeat_interleave(frames, 0)  # (B T, 1, V)
+        over_joints = torch.bmm(weight, frames_first(y)).view(n, frames, -1).transpose(1, 2)  # (B, C, T)
+        by_frame = 1 + torch.sigmoid(self.frames(over_joints))  # (B, 1, T)
+        over_all = (over_joints * by_frame).mean(2)
+        by_channel = 1 + torch.sigmoid(self.excite(F.relu(self.squeeze(over_all))))  # (B, C)
+        return Gate.apply(y, by_frame[..., None] * by_joint[:, :, None], by_channel)
 
 
 class Spatial(nn.Module):

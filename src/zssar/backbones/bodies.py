@@ -101,9 +101,8 @@ class BodyBackbone(Backbone):
         normalised = self._normalised(x)
         if int(empty.sum()) <= slots:
             return self.body(normalised).unflatten(0, (n, slots))
-        source = torch.arange(n * slots, device=x.device)
-        first = {}
-        for row in empty.nonzero()[:, 0].tolist():
-            source[row] = first.setdefault(row % slots, row)
+        # A slot's first empty body stands for all of them; on a GPU a loop over rows would start a kernel for each.
+        first = empty.view(n, slots).to(torch.uint8).argmax(0) * slots + torch.arange(slots, device=x.device)
+        source = torch.where(empty, first.repeat(n), torch.arange(n * slots, device=x.device))
         rows, back = source.unique(return_inverse=True)
         return self.body(normalised[rows])[back].unflatten(0, (n, slots))

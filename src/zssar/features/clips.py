@@ -60,7 +60,7 @@ class Clips:
         Without a generator the centred share ``crop`` of each clip; with one (on the CPU, so that all devices draw the
         same) a share from [crop, 1] at a random start. sampling: ``resize`` or ``uniform``, see ``transforms.windows``.
         """
-        rows = rows.to(self.offsets.device)
+        rows = sent(rows, self.offsets.device)
         start, length = self._spans(rows, crop, generator)
         at = (torch.arange(frames, device=rows.device) + 0.5) * (length[:, None] / frames) - 0.5
         at = start[:, None] + torch.minimum(at.clamp(min=0), length[:, None] - 1)
@@ -68,7 +68,7 @@ class Clips:
             inside = torch.full(at.shape, 0.5, dtype=torch.float64)
             if generator is not None:
                 inside = torch.rand(at.shape, generator=generator, dtype=torch.float64)
-            at = torch.arange(frames, device=rows.device) + inside.to(rows.device)
+            at = torch.arange(frames, device=rows.device) + sent(inside, rows.device)
             at = start[:, None] + (at * (length[:, None] / frames)).floor()
         low = at.floor().long()
         high = torch.minimum(low + 1, (start + length - 1).long()[:, None])
@@ -86,7 +86,8 @@ class Clips:
         if generator is None:
             length = (full * crop).floor().clamp(min=1)
             return first + ((full - length) / 2).floor(), length
-        draws = torch.rand(2, len(rows), generator=generator, dtype=torch.float64).to(full.device)
+        draws = torch.rand(2, len(rows), generator=generator, dtype=torch.float64)
+        draws = sent(draws, full.device)
         length = (full * (crop + (1 - crop) * draws[0])).floor().clamp(min=1)
         return first + (draws[1] * (full - length + 1)).floor(), length
 
@@ -97,6 +98,13 @@ def _normalised(joints: np.ndarray, offsets: np.ndarray, names: Sequence[str], l
         clip = joints[start:end].transpose(3, 0, 2, 1)[None]  # (1, C, T, V, M)
         result[start:end] = transforms.normalise(clip, names, layout)[0].transpose(1, 3, 2, 0)
     return result
+
+
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """``values`` on the device. From pinned memory, because a plain copy to a GPU waits for all work queued there."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def rotations(angles: torch.Tensor) -> torch.Tensor:
@@ -127,7 +135,7 @@ def augment(x: torch.Tensor, rotation: float, scale: float, generator: torch.Gen
     matrix = rotations(angles) * (1 + scale * draws[:, 3])[:, None, None]
     if planar:
         matrix[:, 2, 2] = 1  # the third channel is no coordinate
-    turned = torch.einsum("nij,njtvm->nitvm", matrix.to(x.device), x[:, :3])
+    turned = torch.einsum("nij,njtvm->nitvm", sent(matrix, x.device), x[:, :3])
     return turned if x.shape[1] == 3 else torch.cat([turned, x[:, 3:]], 1)
 
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from zssar.backbones.base import Backbone
 from zssar.errors import UserError
 from zssar.features import distributed
-from zssar.features.clips import Clips, augment, micro_batch
+from zssar.features.clips import Clips, augment, micro_batch, sent
 from zssar.features.recipe import Training
 from zssar.skeleton import streams
 from zssar.training import Progress
@@ -160,7 +160,7 @@ class Trainer:
         x = augment(x, settings.rotation, settings.scale, self.generator, layout.dimensions == 2)
         share = slice(distributed.rank(), None, distributed.size())
         x = streams.stream(x[share], self.stream, layout)
-        return x, present[share], self.target[rows[share].to(self.target.device)]
+        return x, present[share], self.target[sent(rows[share], self.target.device)]
 
     def _close_epoch(self, seconds: float) -> None:
         loss, hits = (distributed.total(self.sums) / len(self.train_rows)).tolist()

@@ -251,7 +251,7 @@ def test_who_moves():
 def beside(distance, heading=0.0):
     """A second person to the right of the first, turned to the left by ``heading`` rad."""
     other = body(FRAMES, heading=np.full((FRAMES, 1), heading))
-    return {role: path + [distance, 0, 0] for role, path in other.items()}
+    return {role: path + np.array([distance, 0, 0]) for role, path in other.items()}
 
 
 def behind(distance):

@@ -1,8 +1,8 @@
 """What a form says of body parts: which quantities speak of which part, for methods that compare part by part.
 
-One table, over the six parts of STAR; its four and two parts and the four of PURLS follow by merging, as they do for joints
-(``skeleton/layouts.py``). A quantity may speak of several parts; one of the whole body, or one that is not in the
-table (a user's own), speaks of all. A form tells nothing of phases.
+One table, over the six parts of STAR; its four and two parts and the four of PURLS follow by merging, as they do for
+joints (``skeleton/layouts.py``). A quantity may speak of several parts; one of the whole body, or one that is not in
+the table (a user's own), speaks of all. A form tells nothing of phases.
 """
 
 from __future__ import annotations

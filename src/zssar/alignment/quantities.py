@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from zssar.alignment import linear
-from zssar.alignment.statements import moments
+from zssar.alignment.statements import mixed, moments
 
 COMPARISONS = ("joint", "cosine", "gaussian")
 CALIBRATIONS = ("linear", "monotone")
@@ -52,15 +52,23 @@ class Judge:
     ladder: np.ndarray
 
     @classmethod
-    def fit(cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear") -> Judge:
+    def fit(
+        cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear", belief=None
+    ) -> Judge:
         """value, weight (S, Q) of seen classes; evidence (n, Q) of their samples, NaN where unknown; y (n,).
 
         prior: agreement assumed before any class is seen, one for all or (Q,); strength: how many classes that weighs.
+        belief: centres and spreads (Q,) of another data set, NaN where there is none, which weigh as many.
         """
         stated_centre, stated_spread = moments(value, weight)
         balance = 1.0 / np.bincount(y, minlength=len(value))[y]
         known = np.isfinite(evidence)
         centre, spread = moments(evidence, balance[:, None] * known)
+        if belief is not None:
+            there, told = np.stack([known[y == c].any(0) for c in np.unique(y)]).sum(0), (weight > 0).sum(0)
+            centre, spread = mixed((centre, spread), there, (belief["centre"], belief["spread"]), strength)
+            stated = belief["stated_centre"], belief["stated_spread"]
+            stated_centre, stated_spread = mixed((stated_centre, stated_spread), told, stated, strength)
         judge = cls(centre, spread, stated_centre, stated_spread, np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
         z = judge.standardise(evidence)
         if calibration == "monotone":
@@ -216,12 +224,16 @@ class Bridge:
     map: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, **beliefs) -> Bridge:
+    def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, belief=None, **options) -> Bridge:
         """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,).
 
-        prior (one or (Q,)), beliefs: see ``Judge.fit``.
+        prior (one or (Q,)), belief (of measured quantities; regressed ones have other units), options: ``Judge.fit``.
         """
         prior = np.tile(np.broadcast_to(prior, value.shape[1]), 1 + (found is not None and pooled is not None))
+        if belief is not None and pooled is not None:
+            none = np.full(value.shape[1], np.nan)
+            both = found is not None
+            belief = {key: np.concatenate([side, none]) if both else none for key, side in belief.items()}
         parts, learned = [] if found is None else [found], {}
         if pooled is not None:
             mean, scale = linear.statistics(pooled)
@@ -231,7 +243,9 @@ class Bridge:
             parts.append(_out_of_fold(x, y, target, ridge))
             learned = {"mean": mean, "scale": scale, "map": _regress(x, target[y], ridge)}
         value, weight = (np.concatenate([side] * len(parts), 1) for side in (value, weight))
-        return cls(Judge.fit(value, weight, np.concatenate(parts, 1), y, prior=prior, **beliefs), **learned)
+        return cls(
+            Judge.fit(value, weight, np.concatenate(parts, 1), y, prior=prior, belief=belief, **options), **learned
+        )
 
     @classmethod
     def published(cls, statistics: dict[str, np.ndarray]) -> Bridge:

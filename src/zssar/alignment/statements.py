@@ -118,6 +118,21 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
     return mean, np.where(spread > 1e-6, spread, 1.0)
 
 
+def mixed(
+    own: tuple[np.ndarray, np.ndarray], count: np.ndarray, other: tuple[np.ndarray, np.ndarray], strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (Q,) of ``count`` classes of one's own and ``strength`` classes of another data set.
+
+    NaN in the other's: one's own alone.
+    """
+    known = np.isfinite(other[0]) & np.isfinite(other[1]) & (count + strength > 0)
+    share = np.where(known, strength / np.maximum(count + strength, 1e-12), 0.0)
+    (mean, spread), (its_mean, its_spread) = own, (np.where(known, side, 0.0) for side in other)
+    both = (1 - share) * mean + share * its_mean
+    square = (1 - share) * (spread**2 + (mean - both) ** 2) + share * (its_spread**2 + (its_mean - both) ** 2)
+    return both, np.sqrt(square)
+
+
 def listed(value: str | Sequence[str]) -> tuple[str, ...]:
     """A tuple of names, which may be empty; a single name is taken as one."""
     return (value,) if isinstance(value, str) else tuple(value)

@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> None:
     from zssar import storage
     from zssar.errors import UserError
     from zssar.evaluation.protocols import RUN_COLUMNS
-    from zssar.sweeps import material, running
     from zssar.provenance import RunRecord
+    from zssar.sweeps import material, running
     from zssar.text.prompts import read_kind
     from zssar.training import Progress
 

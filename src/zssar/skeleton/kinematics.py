@@ -183,7 +183,9 @@ def _feet_apart(p: Person) -> np.ndarray:
 
 SINGLE = {
     "trunk_motion": Definition(
-        lambda p: np.mean([person.effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0),
+        lambda p: np.mean(
+            [person.effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0
+        ),
         "log L",
         "log(1 + path) of pelvis and chest through space, mean of both",
     ),
@@ -277,8 +279,8 @@ SIDED = {
 }
 DEPTH = ("thrust", "forward", "travel", "turn", "twist", "trunk_bend", "facing")  # unknown on image coordinates
 
-# In the order of prompts/profile.md. Its answers are frozen, so what was added later stands behind (MORE): a form finds its
-# columns by name, and methods leave alone what their form does not ask.
+# In the order of prompts/profile.md. Its answers are frozen, so what was added later stands behind (MORE): a form finds
+# its columns by name, and methods leave alone what their form does not ask.
 FORM = """
     right_hand_motion left_hand_motion right_foot_motion left_foot_motion trunk_motion speed
     right_hand_top left_hand_top right_hand_bottom left_hand_bottom right_hand_across left_hand_across

@@ -22,9 +22,9 @@ def twins():
 
 
 PAIRS = {
-    "adam": (optimisers.Adam, lambda p: torch.optim.Adam(p, 0.01, fused=True)),
+    "adam": (lambda p, lr: optimisers.Adam(p, lr, fused=True), lambda p: torch.optim.Adam(p, 0.01, fused=True)),
     "sgd": (
-        lambda p, lr: optimisers.SGD(p, lr, 0.9, 1e-2),
+        lambda p, lr: optimisers.SGD(p, lr, momentum=0.9, nesterov=True, weight_decay=1e-2, fused=True),
         lambda p: torch.optim.SGD(p, 0.01, momentum=0.9, nesterov=True, weight_decay=1e-2, fused=True),
     ),
 }
@@ -46,19 +46,6 @@ def test_steps_equal_those_of_torch_bit_for_bit(name):
             optimiser.step()
         for left, right in zip(one.parameters(), two.parameters()):
             assert torch.equal(left, right)
-
-
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_plateau_equals_reduce_on_plateau(mode):
-    values = np.random.default_rng(0).normal(size=400).cumsum().tolist()
-    holder = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(holder, mode=mode, factor=0.1, patience=3, cooldown=2)
-    ours, factors = optimisers.Plateau(mode, 3, 2), set()
-    for value in values:
-        reference.step(value)
-        factors.add(ours(value))
-        assert ours.factor == holder.param_groups[0]["lr"]
-    assert len(factors) > 3
 
 
 @pytest.mark.parametrize(("n", "width"), [(2, 5), (40, 12), (300, 30), (5, 1)])

@@ -100,7 +100,7 @@ def fit_softmax(basis, directions, weight, steps: int, lr: float, final_relu: bo
     """
     k, count, rank = basis.shape
     weight, bias = weight.clone(), weight.new_zeros(k)
-    optimizer = Adam([weight, bias], lr)
+    optimizer = Adam([weight, bias], lr=lr, fused=True)
     averaging = (basis.transpose(1, 2) / (k * count)).contiguous()
     moments = basis.new_empty(k, rank, k)
     size = max(1, (CACHE if basis.device.type == "cpu" else 128 * CACHE) // (k * count))

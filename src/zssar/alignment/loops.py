@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zssar.alignment.optimisers import SGD, Adam, Plateau
+from zssar.alignment.optimisers import SGD, Adam
 from zssar.errors import UserError
 from zssar.interfaces import AfterEpoch, AlignmentMethod
 from zssar.training import Progress
@@ -35,17 +35,17 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[torch.Gene
         yield torch.Generator().manual_seed(seed)
 
 
-def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> Adam:
+def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """Fused Adam: one kernel for all parameters. ``parameters`` may be groups with their own ``weight_decay``.
 
     Several published optimisers with the same learning rate are one optimiser with groups: Adam couples no parameters.
     """
-    return Adam(parameters, lr, weight_decay)
+    return Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
 
 
-def sgd(parameters: Iterable, lr: float, momentum: float, weight_decay: float) -> SGD:
+def sgd(parameters: Iterable, lr: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Fused gradient descent with Nesterov momentum."""
-    return SGD(parameters, lr, momentum, weight_decay)
+    return SGD(parameters, lr=lr, momentum=momentum, nesterov=True, weight_decay=weight_decay, fused=True)
 
 
 def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[torch.Tensor]:
@@ -70,7 +70,7 @@ def train(
     method: AlignmentMethod,
     module: nn.Module,
     batch_loss: Callable[[torch.Tensor], torch.Tensor],
-    optimizer: Adam | SGD,
+    optimizer: torch.optim.Optimizer,
     *,
     n: int,
     epochs: int,
@@ -112,7 +112,7 @@ def train(
     method.losses_ = torch.stack(losses).tolist() if losses else []  # read back once: no waiting for a GPU per step
 
 
-def step(optimizer: Adam | SGD, loss: torch.Tensor) -> None:
+def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     """One update of the parameters."""
     optimizer.zero_grad()
     loss.backward()
@@ -156,7 +156,10 @@ class Watch:
 
     def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int):
         self.criterion, self.sign = criterion, 1.0 if mode == "max" else -1.0
-        self.plateau = Plateau(mode, patience, cooldown)
+        self.holder = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.holder, mode=mode, factor=0.1, patience=patience, cooldown=cooldown
+        )
         self.best, self.stale = -float("inf"), 0
 
     def __call__(self) -> float:
@@ -164,4 +167,5 @@ class Watch:
         improved = self.sign * value > self.best
         self.best = max(self.best, self.sign * value)
         self.stale = 0 if improved else self.stale + 1
-        return self.plateau(value)
+        self.plateau.step(value)
+        return self.holder.param_groups[0]["lr"]

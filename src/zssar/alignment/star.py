@@ -123,7 +123,7 @@ class STAR(AlignmentMethod):
     """Arguments beyond those of every method.
 
     texts: the kinds of the class name and of the parts; the second one chooses the partition (parts2, parts4, parts6).
-    Or a form alone (profile): its vector for the class name, its quantities by part, with the partition ``form_parts``.
+    Or a form alone (profile): its vector for the class name, its quantities by part, partitioned by ``form_parts``.
     attention, visual_prompt, semantic_prompt: modules on or off. part_weight, semantic_weight, global_weight: of the
     three losses, 0 is off. semantic_classes: seen, or all (declares ``uses_unseen_texts``). attributes: prompts per
     part. width, text_width, heads: sizes. bins: time steps after averaging; None keeps the grid's. text_norm: length

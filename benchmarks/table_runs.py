@@ -35,14 +35,9 @@ def counted(step):
 class Hook:  # before the first method is imported
     def find_spec(self, name, path=None, target=None):
         if name == "zssar.alignment.runner":
-            try:
-                from zssar.alignment.optimisers import Adam
-                fused = Adam.__mro__[1]
-            except ImportError:
-                from torch.optim import Adam, SGD
-                SGD.step = counted(SGD.step)
-                fused = Adam
-            fused.step = counted(fused.step)
+            from zssar.alignment import optimisers
+            for kind in (optimisers.Adam, optimisers.SGD):
+                kind.step = counted(kind.step)
 sys.meta_path.insert(0, Hook())
 def write():
     with open(sys.argv[-1], "w") as file:

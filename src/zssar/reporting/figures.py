@@ -172,7 +172,8 @@ def curves(runs: Sequence[Metrics]) -> Figure:
             style.require(bool(m["gzsl"]), f"{run_title(m)}: no seen-unseen curve; the test set has no seen class")
             colour = style.CATEGORIES[i % len(style.CATEGORIES)]
             areas = [entry["ausuc"] for entry in m["gzsl"].values()]
-            look = {"color": colour, "marker": style.MARKERS[i % len(style.MARKERS)], "markeredgecolor": "white"}
+            marker = style.MARKERS[i % len(style.MARKERS)]
+            look: dict[str, Any] = {"color": colour, "marker": marker, "markeredgecolor": "white"}
             handles.append(plt.Line2D([], [], **look, markersize=6, label=f"{label}: AUSUC {np.mean(areas):.1f}"))
             for entry in m["gzsl"].values():
                 axes.plot(entry["curve"]["unseen"], entry["curve"]["seen"], color=colour, linewidth=0.9)

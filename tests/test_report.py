@@ -138,6 +138,10 @@ def test_rows_keep_the_order_and_the_names_of_the_table(page, tmp_path):
     assert found[:2] == ["eszsl", "two-stage"]  # the table
     assert found[2:4] == ["eszsl", "two-stage"]  # oracle against validated
     assert all(cell["lines"] for cell in data_of(text)["cells"])
+    write_report([page.parent / "table1.csv"], tmp_path / "s.html", params, ["results/skeletons/own.h5"])
+    recordings = (tmp_path / "s.html").read_text().split('id="recordings"')[1].split('id="records"')[0]
+    assert '<th scope="row">two-stage</th>' in recordings
+    assert "dvta" not in recordings
 
 
 def test_a_transductive_table_comes_without_figures_and_with_its_own_step(page, tmp_path):

@@ -36,11 +36,15 @@ def run_labels(runs: Sequence[Metrics]) -> list[str]:
     return labels
 
 
+def called(metrics: Metrics, name: str) -> Metrics:
+    """The metrics with another name of the method."""
+    return {**metrics, "key": {**metrics["key"], "method": name}}
+
+
 def renamed(metrics: Metrics, names: Mapping[str, str] | None) -> Metrics:
     """The metrics with the method called as a table prints it."""
-    key = metrics["key"]
-    method = key.get("method", "")
-    return {**metrics, "key": {**key, "method": (names or {}).get(method, method)}}
+    method = metrics["key"].get("method", "")
+    return called(metrics, (names or {}).get(method, method))
 
 
 def _simulated(runs: Sequence[Metrics]) -> bool:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,8 @@ class Page:
 
     def _recordings_of(self, source: Source, lines: pd.DataFrame, file: Skeletons, explain) -> dict[str, Any] | None:
         found = [answers(self.records[run], self.root) for run in records.runs_of(lines)]
-        everything = [a for a in found if a is not None]
+        printed = runs.printed_methods(lines)
+        everything = [replace(a, method=printed[a.run]) for a in found if a is not None]
         if not everything:
             return None
         first = pictures.by_main_number(lines, [a.run for a in everything])[0]

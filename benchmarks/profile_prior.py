@@ -35,12 +35,14 @@ def main() -> None:
     kind = read_kind(PROMPTS / "profile.md")
     answers = read_answers(PROMPTS / "frozen" / "sim" / "profile.jsonl")
     numbers = forms.statements(kind.front.quantities, [line.answers for line in answers]).astype(float)
-    found = np.concatenate([block for _, block in profiles.blocks(data, np.arange(len(data)))]).astype(float)
+    names = list(kind.units)
+    at = [profiles.names().index(name) for name in names]
+    found = np.concatenate([block[:, at] for _, block in profiles.blocks(data, np.arange(len(data)))]).astype(float)
     judge = Judge.fit(numbers[..., 0], numbers[..., 1], found, data.label, prior=0.5, strength=5.0)
     with storage.whole(args.output) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["quantity", *published.COLUMNS])
-        for q, name in enumerate(profiles.names()):
+        for q, name in enumerate(names):
             writer.writerow([name, *(f"{getattr(judge, column)[q]:.4g}" for column in published.COLUMNS)])
 
 

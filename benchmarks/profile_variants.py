@@ -4,7 +4,10 @@
 `python benchmarks/profile_variants.py --skeletons results/skeletons/utd_mhad.h5 --seen-of purls_14_13 --unseen 5 9`
 
 Odd subjects train, even ones test. With --seen-of only the seen classes of that split exist, and only its training
-subjects: the first half of them trains, the second tests.
+subjects: the first half of them trains, the second tests, and the other way round. With --publish half of the classes,
+drawn anew each time, only publish their statistics (``alignment/published.py``; those of the package are made from the
+simulated set), and the other half is the data set. Every source named by --answers is a run of its own on the same
+draws. A cell: mean over draws, standard deviation, mean difference from the first line with its standard error.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from zssar.alignment import published
 from zssar.alignment.profile import Profile
+from zssar.alignment.quantities import Judge
 from zssar.datasets import splits
 from zssar.features import profiles
 from zssar.interfaces import ClassTexts, Features
@@ -25,12 +30,13 @@ from zssar.text.prompts import read_kind
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 VARIANTS: dict[str, dict] = {
-    "joint": {},
+    "seen": {"statistics": "seen"},
+    "shrunk (default)": {},
+    "shrunk, 3 classes": {"prior_classes": 3.0},
+    "shrunk, 10 classes": {"prior_classes": 10.0},
     "cosine": {"compare": "cosine"},
     "gaussian": {"compare": "gaussian"},
     "monotone": {"calibration": "monotone"},
-    "prior_classes 2": {"prior_classes": 2.0},
-    "prior_classes 10": {"prior_classes": 10.0},
     "two seen classes": {"seen_limit": 2},
     "four seen classes": {"seen_limit": 4},
     "published": {"statistics": "published"},
@@ -45,37 +51,80 @@ def top1(params, features, texts, label, seen, unseen, train, test) -> float:
     return 100 * (method.score(features.select(ask), named[1]).argmax(1) == np.searchsorted(unseen, label[ask])).mean()
 
 
-def main() -> None:
+def statistics_of(form, found, label, classes) -> dict[str, np.ndarray]:
+    """What ``benchmarks/profile_prior.py`` would publish of these classes."""
+    rows = np.flatnonzero(np.isin(label, classes))
+    value, weight = (form[classes, :, k].astype(float) for k in (0, 1))
+    judge = Judge.fit(value, weight, found[rows], np.searchsorted(classes, label[rows]), prior=0.5, strength=5.0)
+    return {column: getattr(judge, column) for column in published.COLUMNS}
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skeletons", type=Path, required=True)
     parser.add_argument("--unseen", type=int, nargs="+", required=True, help="numbers of unseen classes")
     parser.add_argument("--seen-of", help="a published split whose seen classes are all there is")
+    parser.add_argument("--publish", action="store_true", help="half of the classes publish their statistics")
+    parser.add_argument("--answers", nargs="+", default=[""], help="sources, e.g. '' second third")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     data, kind = Skeletons(args.skeletons), read_kind(PROMPTS / "profile.md")
     dataset, subject = data.attrs["dataset"], data.meta["subject"]
-    answers = read_answers(PROMPTS / "frozen" / dataset / "profile.jsonl")
-    form = forms.statements(kind.front.quantities, [line.answers for line in answers])
-    texts = ClassTexts(tuple(line.name for line in answers), {"profile": form}, {"profile": kind.units})
-    found = np.concatenate([block for _, block in profiles.blocks(data, np.arange(len(data)))])
-    features = Features({"profile": found}, data.layout, {"quantities": list(profiles.names())})
-    classes, train, test = np.arange(len(texts)), subject % 2 == 1, subject % 2 == 0
+    classes, sides = np.arange(len(data.class_names)), [(subject % 2 == 1, subject % 2 == 0)]
+    rows = np.arange(len(data))
     if args.seen_of:
         split = splits.resolve(dataset, args.seen_of, data.meta)
         classes, known = np.array(split.seen), np.unique(subject[split.train])
-        train, test = np.isin(subject, known[: len(known) // 2]), np.isin(subject, known[len(known) // 2 :])
-    print(f"{'':18}", *(f"{count:4d} of {len(classes):3d}" for count in args.unseen))
-    for name, params in VARIANTS.items():
-        cells = []
-        for count in args.unseen:
-            rng, runs = np.random.default_rng([args.seed, count]), []
-            for _ in range(args.draws):
-                unseen = np.sort(rng.choice(classes, count, replace=False))
-                seen = np.setdiff1d(classes, unseen)
-                runs.append(top1(params, features, texts, data.label, seen, unseen, train, test))
-            cells.append(f"{np.mean(runs):5.1f}+-{np.std(runs):4.1f}")
-        print(f"{name:18}", *cells, flush=True)
+        halves = [np.isin(subject, half) for half in (known[: len(known) // 2], known[len(known) // 2 :])]
+        rows, sides = np.flatnonzero(split.train & np.isin(data.label, classes)), [tuple(halves), tuple(halves[::-1])]
+    found = np.full((len(data), len(profiles.names())), np.nan)  # of nothing but the rows that may be looked at
+    found[rows] = np.concatenate([block for _, block in profiles.blocks(data, rows)])
+    attrs = {"quantities": list(profiles.names()), "dataset": dataset}
+    features = Features({"profile": found}, data.layout, attrs)
+    texts = [texts_of(kind, dataset, source) for source in args.answers]
+    at = [profiles.names().index(name) for name in kind.units]
+    results: dict[tuple[str, int], list[float]] = {(name, n): [] for name in args.variants for n in args.unseen}
+    for count in args.unseen:
+        rng = np.random.default_rng([args.seed, count])
+        for _ in range(args.draws):
+            own = classes
+            if args.publish:
+                order = rng.permutation(classes)
+                publishers, own = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+                told = statistics_of(texts[0]["profile"], found[:, at], data.label, publishers)
+                published.belief = lambda names, dataset, told=told: told
+            unseen = np.sort(rng.choice(own, count, replace=False))
+            for name in args.variants:
+                runs = [
+                    top1(VARIANTS[name], features, t, data.label, np.setdiff1d(own, unseen), unseen, *side)
+                    for t in texts
+                    for side in sides
+                ]
+                results[name, count].append(float(np.mean(runs)))
+    print(f"{'':20}", *(f"{count:4d} of {len(own):3d}{'':14}" for count in args.unseen))
+    for name in args.variants:
+        cells = [cell(results[name, count], results[args.variants[0], count]) for count in args.unseen]
+        print(f"{name:20}", *cells, flush=True)
+
+
+def texts_of(kind, dataset: str, source: str) -> ClassTexts:
+    file = f"profile.{source}.jsonl" if source else "profile.jsonl"
+    answers = read_answers(PROMPTS / "frozen" / dataset / file)
+    form = forms.statements(kind.front.quantities, [line.answers for line in answers])
+    return ClassTexts(tuple(line.name for line in answers), {"profile": form}, {"profile": kind.units})
+
+
+def cell(runs: list[float], base: list[float]) -> str:
+    gap = np.subtract(runs, base)
+    return (
+        f"{np.mean(runs):5.1f}+-{np.std(runs):4.1f} ({gap.mean():+.1f}+-{gap.std() / max(len(gap) - 1, 1) ** 0.5:.1f})"
+    )
 
 
 if __name__ == "__main__":

@@ -207,6 +207,16 @@ def test_same_seed_same_scores_other_seed_other_scores(name, toy):
     assert np.array_equal(first, other) != random
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if "min_steps" in _taken(name)])
+def test_more_steps_are_longer_epochs_not_more_of_them(name, toy):
+    features, _ = toy.samples(toy.unseen)
+    texts = toy.texts.select(toy.unseen)
+    looks, method = [], quick(name, min_steps=40)
+    fit(method, toy, after_epoch=lambda _, epoch: looks.append(epoch))
+    assert looks == list(range(1, method.epochs + 1))
+    assert not np.array_equal(score(method, features, texts), score(fit(quick(name), toy), features, texts))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_second_fit_forgets_the_first(name, toy):
     features, _ = toy.samples(toy.unseen)

@@ -269,8 +269,25 @@ def test_an_unknown_choice_is_named():
 def test_a_hold_out_is_left_out_of_training_by_the_seed_alone(cls, toy):
     features, _ = toy.samples(toy.unseen)
     texts = toy.texts.select(toy.unseen)
-    plain, held, again = (fit(cls(epochs=4, holdout=h), toy).score(features, texts) for h in (0.0, 0.2, 0.2))
+    more = {"keep": "last"} if cls is Global else {}
+    plain, held, again = (fit(cls(epochs=4, holdout=h, **more), toy).score(features, texts) for h in (0.0, 0.2, 0.2))
     assert np.array_equal(held, again)
     assert not np.array_equal(held, plain)
     with pytest.raises(UserError, match="holdout=1"):
         fit(cls(epochs=1, holdout=1.0), toy)
+
+
+def test_global_keeps_the_epoch_of_the_lowest_held_out_loss(toy):
+    features, _ = toy.samples(toy.unseen)
+    texts, after = toy.texts.select(toy.unseen), []
+    recipe = {"epochs": 12, "lr": 1.0, "holdout": 0.2}
+    kept = Global(**recipe)
+    x, y = toy.samples(toy.seen)
+    kept.fit(x, y, toy.texts.select(toy.seen), lambda m, e: after.append(m.score(features, texts)))
+    final = kept.score(features, texts)
+    matches = [np.array_equal(final, scores) for scores in after]
+    assert matches[-1]
+    assert matches.index(True) < len(after) - 1  # with this rate the loss rises again before the end
+    assert not np.array_equal(final, fit(Global(**recipe, keep="last"), toy).score(features, texts))
+    with pytest.raises(UserError, match="Global: keep='best' needs holdout"):
+        Global(holdout=0.0)

@@ -160,6 +160,21 @@ def test_a_last_batch_of_one_is_left_out_unless_it_is_all_there_is():
     assert [len(rows) for rows in run(epochs=1, n=1)[1]] == [1]
 
 
+def test_min_steps_repeats_the_passes_of_each_epoch_and_leaves_schedules_alone():
+    rates, seen, _ = run(min_steps=20, schedule=lambda epoch: [0.0, 1.0, 0.5][epoch])  # 3 batches a pass, 3 epochs
+    assert rates == [0.0] * 9 + [0.1] * 9 + [0.05] * 9  # three passes an epoch: 27 updates, the fewest above 20
+    rows = [sorted(row for batch in seen[3 * p : 3 * p + 3] for row in batch) for p in range(9)]
+    assert rows == [list(range(10))] * 9
+    assert seen[:3] != seen[3:6]
+
+
+def test_min_steps_changes_nothing_where_there_are_enough():
+    assert [run(min_steps=steps)[1] for steps in (0, 9)] == [run()[1]] * 2
+    assert loops.passes(40_000, 128, 100, 5_000) == 1
+    assert loops.passes(300, 128, 100, 5_000) == 17  # 3 batches a pass
+    assert [loops.passes(n, 4, 1, 6) for n in (1, 9, 10)] == [6, 3, 2]  # a last batch of one does not count
+
+
 def test_schedule_multiplies_the_rate_of_each_epoch():
     rates, _, _ = run(schedule=lambda epoch: [0.0, 1.0, 0.5][epoch])
     assert rates == [0.0] * 3 + [0.1] * 3 + [0.05] * 3

@@ -86,9 +86,9 @@ def test_every_command_is_a_complete_verb():
 
 
 def test_files_and_functions_stay_small():
-    for path in MODULES:
+    for path in (*MODULES, *(ROOT / "tests").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 400, f"{path} is longer than 400 lines"
+        assert text.count("\n") < 400, f"{path} has 400 lines or more"
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 length = node.end_lineno - node.lineno + 1

@@ -10,6 +10,7 @@ import report_fixtures as fixture
 from zssar import cli
 from zssar.errors import UserError
 from zssar.reporting import records
+from zssar.reporting.export import export
 from zssar.reporting.trace import explain
 
 
@@ -74,6 +75,53 @@ def test_records_beside_a_committed_table_are_found(results, tmp_path):
     assert "no run record here" in text  # of eszsl, whose record did not come along
 
 
+def test_an_exported_table_is_traced_without_its_runs(results, tmp_path, capsys):
+    folder = tmp_path / "reference"
+    assert cli.main(["export_table", "results/table1.csv", "--output", str(folder)]) == 0
+    assert "4 files of the table" in capsys.readouterr().out
+    for name in ("table1.csv", "table1.md", "table1.tex", "table1.runs.csv"):
+        assert (folder / name).read_bytes() == (results / "results" / name).read_bytes()
+    kept = {path.relative_to(folder / "records").as_posix() for path in (folder / "records").rglob("*.json")}
+    place = fixture.run_folder("dvta").removeprefix("results/")
+    held = fixture.run_folder("dvta", f"{fixture.SPLIT}-val0").removeprefix("results/")
+    assert {f"{place}/run.json", f"{place}/evaluate.json", f"{held}/run.json"} <= kept
+    assert not any("metrics" in name for name in kept)
+    text = explain(folder / "table1.csv", "dvta", root=tmp_path)  # nothing but the export is at hand here
+    full = explain("results/table1.csv", "dvta")
+    hashes = {line.split()[-1] for line in full.splitlines() if "sha256" in line}
+    assert len(hashes) > 3
+    assert hashes <= {line.split()[-1] for line in text.splitlines() if "sha256" in line}
+    chosen = next(line for line in full.splitlines() if "epochs, seed by seed" in line)
+    assert "last: epoch 20, 20; validated: epoch 20, 10" in chosen
+    assert chosen in text.splitlines()
+    assert f"chosen on              {fixture.run_folder('dvta', fixture.SPLIT + '-val0')}" in text
+    fixture.call("make_report", "--tables", folder / "table1.csv", "--output", tmp_path / "report.html")
+
+
+def test_an_export_that_would_lack_a_record_or_overwrite_the_table_is_refused(results, tmp_path):
+    with pytest.raises(UserError, match="name another folder"):
+        export("results/table1.csv", "results")
+    runs = pd.read_csv("results/table1.runs.csv")
+    runs["run"] = runs["run"].str.replace("eszsl", "gone")
+    runs.to_csv(tmp_path / "table1.runs.csv", index=False)
+    with pytest.raises(UserError, match=r"the record of .*/gone is not here"):
+        export(tmp_path / "table1.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_network_behind_a_run_is_named_with_its_record(tmp_path):
+    features = "results/features/own/own_5_3/st_gcn-joint/seen_train.h5"
+    step = {"command": f"zssar align --seen-train {features}", "inputs": {"seen_train": "ab" * 32}}
+    record = records.Record("results/runs/x", {"align": step}, {}, tmp_path)
+    assert records.find_network(record, tmp_path, tmp_path)[1] == {}
+    place = tmp_path / "records/backbones/own/own_5_3/st_gcn-joint"
+    place.mkdir(parents=True)
+    (place / "run.json").write_text('{"commit": "feed", "params": {"seed": 7}}')
+    folder, network = records.find_network(record, tmp_path, tmp_path)
+    assert folder == "results/backbones/own/own_5_3/st_gcn-joint"
+    assert network["commit"] == "feed"
+
+
 @pytest.mark.parametrize(
     ("words", "hints"),
     [
@@ -98,8 +146,14 @@ def test_a_method_without_runs_on_that_split_and_a_missing_table(results, tmp_pa
     with pytest.raises(UserError, match=r"'eszsl' has no run on 'own_5_3'; it has: random_3_0_1"):
         explain(tmp_path / "table1.csv", "eszsl", fixture.SPLIT)
     assert "eszsl, own/random_3_0" in explain(tmp_path / "table1.md", "eszsl", "random_3_0")
-    with pytest.raises(UserError, match=r"table2\.runs\.csv does not exist"):
+    with pytest.raises(UserError, match=r"unknown table 'table2\.csv'. Did you mean 'table1\.csv'"):
         explain(tmp_path / "table2.csv")
+    (tmp_path / "backbones.csv").write_text("a,b\n")
+    with pytest.raises(UserError, match=r"backbones\.csv is no table of runs.*: table1\.csv"):
+        explain(tmp_path / "backbones.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"table2\.runs\.csv does not exist.*snakemake --cores all"):
+        explain(tmp_path / "empty" / "table2.csv")
 
 
 def test_the_configuration_that_defines_a_table_is_found(tmp_path):

@@ -11,7 +11,8 @@ import torch
 from zssar import cli, plugins, storage
 from zssar.datasets import splits
 from zssar.errors import UserError
-from zssar.features import extract, views, weights
+from zssar.features import extract, masking, views, weights
+from zssar.features.clips import Clips
 from zssar.features.pretrain import training_rows
 from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons
@@ -73,6 +74,7 @@ def test_the_files_hold_what_they_promise(folder, tmp_path):
         shapes = {name: features[name].shape for name in views.PARTS}
         assert shapes == {g: (n, len(layout("utd20").parts(g)), 12) for g in views.PARTS}
         assert features["seen_logits"].shape == (n, len(split.seen))
+        assert features["pooled_masked"].shape == (n, masking.DRAWS, 12)
         np.testing.assert_allclose(features["grid"].astype(float).mean((2, 3)), features["pooled"], atol=2e-3)
         assert features["pooled"].std(0).min() > 0
         assert features.attrs["seen"] == list(split.seen)
@@ -117,6 +119,21 @@ def test_test_labels_appear_nowhere_else(folder, tmp_path):
         ):
             for view in NAMES:
                 assert np.array_equal(one[view], other[view]), (name, view)
+
+
+def test_masked_features_are_those_of_clips_without_their_most_active_frames(folder):
+    """By the network itself, clip by clip; the fixture's map is 8 steps long, the masked one's shorter."""
+    network, card = weights.load(folder / "model.pt")
+    data, rows = Skeletons(folder / "skeletons.h5"), np.arange(0, 40, 5)
+    extractor = extract.Extractor(network, card, card.seen, ["pooled", "pooled_masked"], "cpu", None)
+    found = [block["pooled_masked"] for block in extractor.blocks(data, rows)]
+    clips = Clips(data, rows, layout("utd20"), card.normalise)
+    x, present = clips.windows(torch.arange(len(rows)), card.frames, card.test_crop)
+    assert masking.masked(x, 0).shape[2] == round(0.4 * card.frames)
+    with torch.inference_mode():
+        for draw in range(masking.DRAWS):
+            maps = network.pool(network.maps(masking.masked(x, draw), present), present)
+            np.testing.assert_allclose(np.concatenate(found)[:, draw], maps.mean((2, 3)), rtol=1e-3, atol=1e-5)
 
 
 def test_a_clip_alone_gives_what_it_gives_in_a_batch(folder):

@@ -1,6 +1,7 @@
 """Figures: drawn from metrics.json, written in every format, honest about what they show."""
 
 import argparse
+import copy
 import json
 
 import matplotlib.pyplot as plt
@@ -54,6 +55,26 @@ def test_confusion_shows_class_names_and_row_percentages(metrics):
     assert set(UNSEEN) <= set(texts(figure))
     assert "simulated data" in texts(figure)
     assert any("mean of 3 seeds" in t for t in texts(figure))
+
+
+def test_confusion_of_a_closed_form_speaks_of_one_answer(metrics):
+    closed, first = copy.deepcopy(metrics), copy.deepcopy(next(iter(metrics["zsl"].values())))
+    closed["zsl"] = {seed: {**first, "selection": "last"} for seed in "012"}
+    for outcome in closed["outcomes"]:
+        outcome["epoch"] = 1
+    assert "closed form: one answer for every seed" in " ".join(texts(figures.confusion(closed)))
+    closed["zsl"] = {"0": closed["zsl"]["0"]}
+    assert any(t.endswith("unseen classes, one seed") for t in texts(figures.confusion(closed)))
+
+
+def test_a_long_legend_makes_the_figure_longer_and_not_the_axes_smaller(metrics):
+    few = figures.curves([other(metrics, method=f"a_long_name_{i}") for i in range(2)])
+    many = figures.curves([other(metrics, method=f"a_long_name_{i}") for i in range(8)])
+    sizes = []
+    for figure in (few, many):
+        figure.draw_without_rendering()
+        sizes.append(figure.axes[0].get_window_extent().height / figure.dpi)
+    assert sizes[1] > 0.95 * sizes[0]
 
 
 def test_the_command_writes_every_format_whole_and_the_same_twice(metrics, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from known_movements import FRAMES, KNOWN, LEFT, OVERHEAD, RIGHT, T, one_hand, standing_feet, stroke
-from moving_bodies import AHEAD, SHOULDER, G, L, body, hanging, lifted, ramp, recording, through, time, together
+from moving_bodies import AHEAD, BACK, SHOULDER, G, L, body, hanging, lifted, ramp, recording, through, time, together
 
 from zssar.skeleton import kinematics
 from zssar.skeleton.layouts import LAYOUTS, layout
@@ -32,7 +32,7 @@ def numbers(clips, of, rate=30.0):
     return [dict(zip(kinematics.names(), row.tolist())) for row in rows]
 
 
-PARTNER = {"approach", "contact", "partner_motion"}  # two persons: tested below
+PARTNER = {"approach", "contact", "partner_motion", "facing"}  # two persons: tested below
 
 
 def test_every_quantity_has_a_known_answer_here_and_a_definition():
@@ -246,6 +246,30 @@ def test_who_moves():
     both = {"right": lifted(T, "right", OVERHEAD)}
     assert measure(wave, facing(2, both))["partner_motion"] == pytest.approx(1, abs=0.05)
     assert measure(still, facing(2, both))["partner_motion"] == pytest.approx(1.5)
+
+
+def beside(distance, heading=0.0):
+    """A second person to the right of the first, turned to the left by ``heading`` rad."""
+    other = body(FRAMES, heading=np.full((FRAMES, 1), heading))
+    return {role: path + np.array([distance, 0, 0]) for role, path in other.items()}
+
+
+def behind(distance):
+    return {role: path - distance * AHEAD for role, path in body(FRAMES).items()}
+
+
+def test_facing():
+    """Face to face, side by side, one behind the other, back to back, from several viewpoints; and turning away."""
+    still = body(FRAMES)
+    away = {role: path * [-1, 1, -1] + 2 * BACK for role, path in body(FRAMES).items()}
+    known = [(facing(2), 1), (beside(1), 0), (behind(1.5), 0), (away, -1), (beside(1, np.pi / 2), 0.5)]
+    for view in (0.0, 0.9, 2.5):
+        for other, wanted in known:
+            assert measure(still, other, view=view)["facing"] == pytest.approx(wanted, abs=0.03)
+    leaving = body(FRAMES, heading=np.pi * ramp(T, 0.45, 0.55))  # face to face for one half, turned away for the other
+    assert measure(leaving, facing(2))["facing"] == pytest.approx(0.5, abs=0.05)
+    both = numbers(recording([still, facing(2)], "openpose18"), "openpose18")[0]
+    assert np.isnan(both["facing"])  # depth is unknown on image coordinates
 
 
 def test_a_partner_who_comes_late_is_there_for_a_share_of_the_time():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from test_llm import GOOD, KEY, serving
+from chat_server import GOOD, KEY, serving
 from test_workflow import ROOT, checkout
 
 TARGET = "results/descriptions/tiny/m-1/phases.jsonl"

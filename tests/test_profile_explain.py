@@ -1,6 +1,7 @@
 """Profile and text stacked on hidden classes, and explanations of a saved model."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -98,6 +99,31 @@ def test_with_few_seen_classes_the_profile_speaks_alone(problem):
     features, labels = problem.samples(names)
     method = plugins.create("alignment", "profile_text", {}).fit(features, labels, problem.texts.select(names))
     assert method.weights_.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("partner", ["ridge", "eszsl"])
+def test_the_partner_has_its_share_in_the_explanation(problem, tmp_path, partner):
+    features, labels = problem.samples(problem.seen)
+    params = {"partner": partner}
+    method = plugins.create("alignment", "profile_text", params)
+    method.fit(features, labels, problem.texts.select(problem.seen))
+    torch.save(
+        {"method": "profile_text", "params": json.dumps(params), "seeds": {"0": method.state()}}, tmp_path / "m.pt"
+    )
+    some, _ = problem.samples(problem.unseen)
+    asked = problem.texts.select(problem.unseen)
+    rows = explain.explain_scores(explain.load(tmp_path / "m.pt"), some, asked)
+    scores = np.sort(method.score(some, asked), 1)
+    for i in range(len(some)):
+        mine = {row["quantity"]: row for row in rows if row["row"] == i}
+        assert set(mine) == {*QUANTITIES, partner}
+        assert sum(row["for_predicted"] for row in mine.values()) == pytest.approx(scores[i, -1], abs=1e-4)
+        assert np.isnan(mine[partner]["measured"])
+        assert np.isnan(mine[partner]["stated"])
+    alone = method.members_[1].score(some, asked)
+    terms = method.explain(some, asked)
+    np.testing.assert_allclose(terms[..., -1], method.weights_[1] * alone, rtol=1e-5)
+    assert np.isfinite(terms).all()
 
 
 def test_a_partner_is_any_method(problem):

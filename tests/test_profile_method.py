@@ -11,6 +11,7 @@ from zssar import plugins
 from zssar.alignment import published, quantities, runner, statements, vocabulary
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts, Features
+from zssar.skeleton import kinematics
 from zssar.text.prompts import read_kind
 
 PROMPT = Path(__file__).parents[1] / "prompts" / "profile.md"
@@ -32,7 +33,7 @@ def top1(method, problem):
 def test_the_vocabulary_is_that_of_the_form():
     form = read_kind(PROMPT).front.quantities
     assert {name: q.group for name, q in form.items()} == {
-        n: g for g, names in vocabulary.GROUPS.items() for n in names
+        n: g for g, names in vocabulary.GROUPS.items() for n in names if n not in kinematics.MORE
     }
     assert [q.lowest for q in form.values()] == vocabulary.lowest(list(form)).tolist()
     assert {q.highest for q in form.values()} == {vocabulary.HIGHEST}
@@ -145,6 +146,71 @@ def test_published_statistics_need_no_training_sample():
         scores.append(method.fit(features.select(rows), labels[rows], texts).score(features, texts))
     np.testing.assert_array_equal(*scores)
     assert np.isnan(method.probabilities(features, texts)).all()
+
+
+# --- few seen classes, and a belief to start from --------------------------------------------------------------------
+
+
+def test_mixed_moments_are_those_of_both_sets_together():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(2, 1, (6, 3)), rng.normal(-1, 3, (10, 3))
+    both = np.concatenate([one, other])
+    sides = [(side.mean(0), side.std(0)) for side in (one, other)]
+    found = statements.mixed(sides[0], np.full(3, 6), sides[1], 10.0)
+    np.testing.assert_allclose(found, (both.mean(0), both.std(0)))
+    unknown = (np.array([np.nan, 0, 0]), np.array([1.0, 1, np.nan]))
+    found = statements.mixed(sides[0], np.full(3, 6), unknown, 10.0)
+    np.testing.assert_array_equal([side[[0, 2]] for side in found], [side[[0, 2]] for side in sides[0]])
+    nobody = statements.mixed((np.zeros(3), np.ones(3)), np.zeros(3), sides[1], 5.0)
+    np.testing.assert_allclose(nobody, sides[1])  # a quantity that no seen class shows
+
+
+def with_dataset(features, dataset):
+    return Features(features.views, features.layout, {**features.attrs, "dataset": dataset})
+
+
+def test_the_belief_never_speaks_on_the_set_it_was_made_from():
+    features, labels, texts = named(list(read_kind(PROMPT).units))
+    scores = {}
+    for dataset in (published.SOURCE, "another"):
+        for statistics in ("shrunk", "seen"):
+            own = with_dataset(features, dataset)
+            method = plugins.create("alignment", "profile", {"statistics": statistics})
+            scores[dataset, statistics] = method.fit(own, labels, texts).score(own, texts)
+    np.testing.assert_array_equal(scores["sim", "shrunk"], scores["sim", "seen"])
+    np.testing.assert_array_equal(scores["another", "seen"], scores["sim", "seen"])
+    assert not np.allclose(scores["another", "shrunk"], scores["another", "seen"])
+
+
+def test_the_belief_weighs_as_many_classes_as_told_and_nothing_for_other_forms(problem):
+    names = list(read_kind(PROMPT).units)
+    features, labels, texts = named(names)
+    told = published.belief(names, "another")
+    centre = {
+        n: plugins.create("alignment", "profile", {"prior_classes": n})
+        .fit(features, labels, texts)
+        .bridge_.judge.centre
+        for n in (0.0, 6.0, 1e9)
+    }
+    np.testing.assert_allclose(centre[1e9], told["centre"], atol=1e-6)
+    np.testing.assert_allclose(centre[6.0], (centre[0.0] + told["centre"]) / 2)  # six seen classes
+    assert np.isnan(published.belief(list(QUANTITIES), "another")["centre"]).all()
+    np.testing.assert_array_equal(*(fitted(problem, statistics=s).bridge_.judge.centre for s in ("shrunk", "seen")))
+
+
+def test_regressed_quantities_have_no_published_unit():
+    features, labels, texts = named(["speed", "jump", "turn", "travel"])
+    pooled = np.random.default_rng(1).normal(size=(len(labels), 6)).astype(np.float32)
+    both = Features({**features.views, "pooled": pooled}, "kinect25", features.attrs)
+    for evidence, width in (("regressed", 4), ("both", 8)):
+        centres = []
+        for statistics in ("shrunk", "seen"):
+            params = {"evidence": evidence, "statistics": statistics}
+            method = plugins.create("alignment", "profile", params).fit(both, labels, texts)
+            centres.append(method.bridge_.judge.centre)
+        assert len(centres[0]) == width
+        np.testing.assert_array_equal(centres[0][-4:], centres[1][-4:])
+        assert evidence == "regressed" or not np.allclose(centres[0][:4], centres[1][:4])
 
 
 # --- calibration, correlation, constants -----------------------------------------------------------------------------

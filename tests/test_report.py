@@ -130,6 +130,16 @@ def test_a_table_takes_its_own_parameters():
     assert _name("results/table2.csv", {"table1": {}}) == ""
 
 
+def test_rows_keep_the_order_and_the_names_of_the_table(page, tmp_path):
+    params = {"table1": {"order": ["eszsl", "dvta"], "names": {"dvta": "two-stage"}}}
+    write_report([page.parent / "table1.csv"], tmp_path / "r.html", params=params)
+    text = (tmp_path / "r.html").read_text()
+    found = re.findall(r'<td class="label">([a-z-]+)</td>', text.split('id="records"')[0])
+    assert found[:2] == ["eszsl", "two-stage"]  # the table
+    assert found[2:4] == ["eszsl", "two-stage"]  # oracle against validated
+    assert all(cell["lines"] for cell in data_of(text)["cells"])
+
+
 def test_without_runs_at_hand_the_tables_are_still_shown(page, tmp_path):
     for name in ("table1.csv", "table1.runs.csv"):
         shutil.copy(page.parent / name, tmp_path / name)
@@ -204,6 +214,17 @@ for (const table of document.querySelectorAll("table.sortable")) {
     }
   });
 }
+const broken = cell => { // words of a cell that go over more than one line
+  const text = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange();
+  return [...text.data.matchAll(/\\S+/g)].filter(word => {
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1;
+  }).map(word => word[0]);
+};
+document.querySelectorAll("table.ranked td:last-child").forEach(cell => { cell.textContent = "counterclockwise box"; });
+found.cells = document.querySelectorAll("table.ranked td").length;
+found.broken = [...document.querySelectorAll("table.ranked td")].flatMap(broken);
 document.querySelector('a[href^="#cell-"]').click();
 const panel = document.getElementById("panel");
 found.panel = panel.open && panel.textContent;
@@ -258,6 +279,8 @@ def test_in_a_browser(text, tmp_path, name, width):
     assert found["unsorted"] == []
     assert found["tables"] >= 4
     assert "Mean over seeds of the lines below" in found["panel"]
+    assert found["cells"] > 6
+    assert found["broken"] == []
     assert found["closed"]
     assert found["record"]
     assert found["drawn"]

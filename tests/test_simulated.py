@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from zssar.commands import simulate_recordings
+from zssar.datasets import splits
+from zssar.datasets.naming import ntu_numbers
 from zssar.datasets.simulated import performance, sim_classes, simulate, to_layout
 from zssar.datasets.simulated.generate import check, recordings
 from zssar.datasets.simulated.performers import performer
@@ -18,7 +20,7 @@ from zssar.datasets.simulated.recording import view
 from zssar.datasets.writers import ntu
 from zssar.errors import UserError
 from zssar.interfaces import SkeletonSequence
-from zssar.skeleton.layouts import KINECT25, LAYOUTS
+from zssar.skeleton.layouts import KINECT25
 
 ROLE, EDGES = KINECT25.roles, np.array(KINECT25.edges)
 CLASSES = sim_classes()
@@ -308,6 +310,23 @@ def test_same_seed_same_bytes(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
 
 
+def test_one_setup_is_the_default_and_several_make_cross_setup_splits(tmp_path):
+    for folder, words in (("a", []), ("b", ["--setups", 1]), ("c", ["--setups", 4])):
+        run("--output", tmp_path / folder, "--subjects", 8, "--classes", 2, "--cameras", 2, *words)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    names = sorted(p.stem for p in (tmp_path / "c").iterdir())
+    numbers = [ntu_numbers(name) for name in names]
+    meta = {key: np.array([n[key] for n in numbers]) for key in ("setup", "subject", "camera")}
+    meta |= {"sample_id": np.array(names), "label": np.array([int(name[-3:]) - 1 for name in names])}
+    assert set(meta["setup"]) == {1, 2, 3, 4}
+    found = splits.resolve("sim_setups", "random_1_0_0@xset", {**meta, "label": meta["label"] * 3}, 4)
+    assert set(meta["setup"][found.train]) == {2, 4}
+    assert set(meta["setup"][found.test]) == {1, 3}
+    assert set(meta["camera"][found.train]) == set(meta["camera"][found.test]) == {1, 2}
+    with pytest.raises(UserError, match=r"no training sample: setup is \[1\]"):
+        splits.resolve("sim", "random_1_0_0@xset", {**meta, "setup": np.ones(len(names), int)}, 4)
+
+
 def test_other_processors_write_the_same_bytes(tmp_path):
     """numpy without its vector units differs in the last bits of sine and arc cosine; the files must not."""
     umath = pytest.importorskip("numpy._core._multiarray_umath")
@@ -342,6 +361,10 @@ def test_wrong_requests_are_told(tmp_path):
         check(["bow"], 1, 4)
     with pytest.raises(UserError, match="subjects"):
         check(["bow"], 0, 1)
+    with pytest.raises(UserError, match="setups: 9"):
+        check(["bow"], 40, 1, 9)
+    with pytest.raises(UserError, match="at most 3"):
+        check(["bow"], 7, 1, 4)
     with pytest.raises(UserError, match="--classes 99"):
         run("--output", tmp_path / "x", "--classes", 99)
     with pytest.raises(UserError, match="no such file"):
@@ -351,47 +374,3 @@ def test_wrong_requests_are_told(tmp_path):
     with pytest.raises(UserError, match="other things"):
         run("--output", tmp_path / "mine", "--classes", 1)
     assert (tmp_path / "mine" / "thesis.txt").exists()
-
-
-# --- other layouts ---------------------------------------------------------------------------------------------------
-
-
-def first(sequence: SkeletonSequence) -> dict[str, np.ndarray]:
-    """Joint name -> (3,) of the first person in the first frame."""
-    return dict(zip(LAYOUTS[sequence.layout].joints, sequence.joints[0, 0]))
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_other_layouts_keep_the_motion(name):
-    source = recordings("hug another person", 45, 2)[1].actors
-    sequence = to_layout(source, name)
-    assert sequence.layout == name
-    assert sequence.joints.shape == (*source.joints.shape[:2], len(LAYOUTS[name]), 3)
-    assert np.isfinite(sequence.joints).all()
-    assert (sequence.sample_id, sequence.label) == (source.sample_id, source.label)
-    gone = SkeletonSequence("gone", source.joints, np.zeros_like(source.present), "kinect25")
-    assert (to_layout(gone, name).joints == 0).all()
-    at = first(sequence)
-    assert min(at["left_shoulder"][1], at["right_shoulder"][1]) > max(at["left_hip"][1], at["right_hip"][1])
-    if LAYOUTS[name].dimensions == 2:
-        assert np.abs(sequence.joints[..., :2]).max() < 1
-        assert (sequence.joints[..., 2] == 0).all()
-    else:
-        np.testing.assert_array_equal(at["left_elbow"], source.joints[0, 0, ROLE["left_elbow"]])
-
-
-def test_face_looks_ahead_and_images_are_not_mirrored():
-    actor = recordings("bow", 40, 2)[1].actors  # facing camera 2
-    face = first(to_layout(actor, "mediapipe33"))
-    assert face["nose"][2] < face["left_ear"][2] - 0.03, "the nose is nearer to the camera"
-    assert face["nose"][1] > face["left_mouth"][1]
-    flat = first(to_layout(actor, "coco17"))
-    assert flat["right_shoulder"][0] < flat["left_shoulder"][0], "facing us, the right shoulder is on the left"
-
-
-def test_to_layout_refuses_other_inputs():
-    actor = recordings("bow", 40, 2, cameras=1)[0].actors
-    with pytest.raises(UserError, match="utd20"):
-        to_layout(to_layout(actor, "utd20"), "coco17")
-    with pytest.raises(UserError, match="unknown joint layout"):
-        to_layout(actor, "kinnect20")

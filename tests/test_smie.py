@@ -84,6 +84,25 @@ def test_temporal_track_without_masked_features_says_what_to_do():
         small(temporal=True).fit(plain, labels, texts)
 
 
+def test_every_batch_takes_one_draw_of_the_masked_features(monkeypatch):
+    features, labels, texts = problem()
+    several = np.stack([features["pooled_masked"] + 100.0 * draw for draw in range(4)], 1)
+    seen = []
+    monkeypatch.setattr(SMIE, "batch_loss", lambda self, x, t, m: seen.append(m) or self.critic_(x, t).mean())
+    method = small(temporal=True, epochs=10)
+    method.fit(Features({"pooled": features["pooled"], "pooled_masked": several}, "kinect25"), labels, texts)
+    drawn = [sorted({round(row.mean().item() / 100) for row in masked}) for masked in seen]
+    assert all(len(draws) == 1 for draws in drawn)  # positions are common to the batch
+    assert {draws[0] for draws in drawn} == {0, 1, 2, 3}
+
+
+def test_a_single_draw_may_come_without_its_axis():
+    features, labels, texts = problem()
+    single = Features({"pooled": features["pooled"], "pooled_masked": features["pooled_masked"][:, None]}, "kinect25")
+    one, other = (small(temporal=True).fit(f, labels, texts).score(f, texts) for f in (features, single))
+    assert np.array_equal(one, other)
+
+
 def test_temporal_track_learns_and_differs():
     features, labels, texts = problem()
     settings = {"epochs": 40, "lr": 3e-3}

@@ -209,8 +209,10 @@ def test_bad_arguments_are_named():
     with pytest.raises(UserError, match="both 0"):
         small(semantic_weight=0, global_weight=0)
     with pytest.raises(UserError, match="texts="):
-        small(texts=("label",))
+        small(texts=("label", "parts6", "global"))
     features, labels, texts = problem()
+    with pytest.raises(UserError, match="'label' are no form"):
+        small(texts=("label",)).fit(features, labels, texts)
     with pytest.raises(UserError, match="25 joints, the grid 20"):
         small().fit(Features({"grid": features["grid"][..., :20]}, "kinect25"), labels, texts)
     wrong = ClassTexts(texts.names, {"label": texts["label"], "parts6": texts["parts2"]})

@@ -11,6 +11,7 @@ import small_skeletons
 from zssar import cli, storage
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts
+from zssar.provenance import file_digest
 from zssar.reporting import curves, gallery, style
 from zssar.reporting.runs import read_runs
 from zssar.skeleton import kinematics
@@ -25,7 +26,7 @@ KEY = {"table": "t", "dataset": "own", "backbone": "kinematics", "stream": "join
 def write_texts(path, seed):
     rng = np.random.default_rng(seed)
     form = np.stack([rng.integers(-3, 4, (6, 48)), rng.uniform(0.2, 1, (6, 48))], -1)
-    storage.write_texts(path, small_skeletons.CLASSES, kinematics.names(), form, {})
+    storage.write_texts(path, small_skeletons.CLASSES, kinematics.FORM.split(), form, {})
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,8 @@ def sweep(place, out, runs, validation=0, splits=SPLITS, more=()):
     words = ["sweep_draws", "--runs", json.dumps(runs), "--splits", *splits, "--form", FORM]
     words += ["--skeletons", str(place / "skeletons.h5"), "--texts", *texts, f"frozen/label={place / 'label.h5'}"]
     words += ["--validation", str(validation), "--key", json.dumps(KEY), *more]
-    return cli.main([*words, "--output", str(out / "runs.csv"), "--classes", str(out / "classes.csv")])
+    words += ["--output", str(out / "runs.csv"), "--classes", str(out / "classes.csv")]
+    return cli.main([*words, "--record", str(out / "run.json")])
 
 
 def pipeline(place, out, split):
@@ -74,6 +76,20 @@ def test_a_sweep_and_the_pipeline_agree_line_by_line(place, tmp_path):
     wanted = read_runs([pipeline(place, tmp_path, split) for split in SPLITS])
     pd.testing.assert_frame_equal(read_runs([tmp_path / "runs.csv"]), wanted)
     assert {"top1", "harmonic", "ausuc"} <= set(wanted["metric"])
+
+
+def test_a_sweep_leaves_a_record_of_what_it_read(place, tmp_path):
+    assert sweep(place, tmp_path, [{**PROFILE, "axis": "noise", "values": [0]}]) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["verb"] == "sweep_draws"
+    assert record["params"]["splits"] == SPLITS
+    assert record["params"]["runs"][0]["name"] == "profile"
+    assert record["inputs"]["skeletons"] == file_digest(place / "skeletons.h5")
+    assert file_digest(place / "second.h5") in record["inputs"]["texts"]
+    assert record["texts"] == ["frozen/label", "frozen/profile", "second/profile"]
+    assert record["rows"] == len(read_runs([tmp_path / "runs.csv"]))
+    assert record["commit"]
+    assert record["seconds"] > 0
 
 
 def test_features_of_a_folder_are_the_same_as_those_measured(place, tmp_path):
@@ -159,7 +175,7 @@ def test_quantities_as_features_are_scaled_by_training_clips_and_finite(place):
     assert np.isfinite(found.test["pooled"]).all()
     np.testing.assert_allclose(pooled.mean(0), 0, atol=1e-4)
     lost = ~np.isfinite(whole.train["profile"]).any(0)
-    assert pooled.shape[1] == 48 - lost.sum()
+    assert pooled.shape[1] == len(kinematics.names()) - lost.sum()
 
 
 @pytest.mark.parametrize(

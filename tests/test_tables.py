@@ -128,7 +128,8 @@ def test_simulated_data_is_named_in_every_title(tmp_path):
 
 def test_markdown_tells_the_story(tmp_path):
     frames = [lines_of("dvta"), lines_of("zest", base=60), lines_of("purls", split="purls_18_9")]
-    _, markdown, _, _ = make(tmp_path, *frames, order=["zest", "dvta"], names={"zest": "ZEST"})
+    wide, markdown, _, _ = make(tmp_path, *frames, order=["zest", "dvta"], names={"zest": "ZEST"})
+    assert wide["method"].tolist() == ["zest", "dvta", "purls"]  # the keys of the runs file
     title = markdown.splitlines()[0]
     assert "3 seeds" in title
     assert "chance" in title

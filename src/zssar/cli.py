@@ -8,7 +8,7 @@ import os
 import pkgutil
 import sys
 
-from zssar import __version__, commands
+from zssar import __version__, commands, starting
 from zssar.errors import UserError, unknown
 
 
@@ -17,8 +17,8 @@ def verbs() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line. Command modules are light; what they run is imported when it runs."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, or one verb of it. Command modules are light; what they run is imported when it runs."""
     main_parser = argparse.ArgumentParser(
         prog="zssar",
         description="Zero-shot skeleton action recognition, from raw recordings to tables. "
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     main_parser.add_argument("--version", action="version", version=f"zssar {__version__}")
     main_parser.add_argument("--traceback", action="store_true", help="show where an error was raised")
     sub = main_parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in verbs():
+    for verb in verbs() if only is None else [only]:
         module = importlib.import_module(f"zssar.commands.{verb}")
         command = sub.add_parser(verb, help=module.HELP, description=module.HELP)
         module.add_arguments(command)
@@ -37,12 +37,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Exit code 0, 2 for bad input (one message on stderr), 130 when interrupted."""
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        starting.quick_exit()
+        argv = sys.argv[1:]
     try:
         first = next((word for word in argv if not word.startswith("-")), None)
         if first is not None and first not in verbs():
             raise unknown("verb", first, verbs())
-        args = parser().parse_args(argv)
+        args = parser(first).parse_args(argv)
         args.run(args)
     except UserError as error:
         if "--traceback" in argv:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from zssar import plugins
 from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
@@ -21,17 +22,65 @@ NO_NETWORK = "none"  # the module of a backbone that is none: views measured on 
 FOUR_STREAMS = ("joint", "bone", "joint_motion", "bone_motion")
 
 
-def check(config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts") -> dict[str, Any]:
-    """Validate and fill in defaults, in place; returns the config. Raises UserError at the first key that is wrong."""
+def check(
+    config: dict[str, Any], schema_file: Path | str, prompts: Path | str = "prompts", base: Path | str | None = None
+) -> dict[str, Any]:
+    """Validate and fill in defaults, in place; returns the config. Raises UserError at the first key that is wrong.
+
+    base: config.yaml, whose order the methods then have.
+    """
     import jsonschema
 
     schema = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    _inherit(config.get("methods"))
     validator = jsonschema.Draft202012Validator(schema)
     for error in sorted(validator.iter_errors(config), key=lambda e: -len(e.absolute_path)):
         raise _explain(error)
     _fill(config, schema)
+    if base is not None:
+        _order_methods(config, Path(base))
     _check_names(config, Path(prompts))
     return config
+
+
+def _inherit(methods: Any) -> None:
+    """Fill in entries with ``like: <method>``: everything of that method that they do not say themselves.
+
+    Done after all configuration files were joined, so that an ablation has the budget of its method whichever file
+    sets it. Parameters are joined one by one.
+    """
+    if not isinstance(methods, dict):
+        return
+
+    def resolved(name: str, asked: tuple[str, ...]) -> dict[str, Any]:
+        entry = methods[name]
+        if not isinstance(entry, dict) or "like" not in entry:
+            return entry
+        own = {key: value for key, value in entry.items() if key != "like"}
+        place, other = f"config: methods.{name}.like", entry["like"]
+        if other not in methods:
+            raise unknown("method", other, methods, place)
+        if other in asked:
+            raise UserError(f"{place}: goes round in a circle: {' -> '.join([*asked, other])}")
+        base = resolved(other, (*asked, other))
+        if not isinstance(base, dict):
+            return own  # the schema names what is wrong
+        return {**base, **own, "params": {**base.get("params", {}), **own.get("params", {})}}
+
+    for name in list(methods):
+        methods[name] = resolved(name, (name,))
+
+
+def _order_methods(config: dict[str, Any], base: Path) -> None:
+    """Methods of config.yaml first, in its order, then those that other files add, in the order of these files.
+
+    Snakemake puts what ``--configfile`` names before config.yaml, so that a file which changes one parameter of one
+    method would move that method to the top of every table with ``methods: all``.
+    """
+    known = yaml.safe_load(base.read_text(encoding="utf-8"))["methods"]
+    place = {name: i for i, name in enumerate(known)}
+    names = sorted(config["methods"], key=lambda name: place.get(name, len(place)))
+    config["methods"] = {name: config["methods"][name] for name in names}
 
 
 def _explain(error) -> UserError:
@@ -86,18 +135,34 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         for kind in entry["texts"]:
             if kind not in kinds:
                 raise unknown("description kind", kind, kinds, f"config: methods.{name}.texts")
+    _check_params(config)
     _check_choices(config, kinds)
     for table, entry in config["tables"].items():
         _check_table(config, table, entry)
     _check_backbone_tables(config)
     for sweep, entry in config["sweeps"].items():
         _check_sweep(config, entry, f"config: sweeps.{sweep}")
+    if config["protocol"]["gates"] and not config["protocol"]["validation"]:
+        raise UserError(
+            "config: protocol.gates: gates are fitted on validation splits; none are set (protocol.validation)"
+        )
     if "classifier" in config["protocol"]["gates"]:
         for name in {b for entry in config["tables"].values() for b in listed(entry["backbone"])}:
             if "seen_logits" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
                 raise UserError(
                     f"config: protocol.gates: the classifier gate needs seen_logits in backbones.{name}.views"
                 )
+
+
+def _check_params(config: dict[str, Any]) -> None:
+    """Else a misspelt parameter of a method would stop its job after all networks were trained."""
+    for section, floor in (("methods", "alignment"), ("backbones", "backbones"), ("encoders", "encoders")):
+        for name, entry in config[section].items():
+            given = {key: part for part in ("params", "choose") for key in entry.get(part, {})}
+            known = plugins.keywords(floor, entry.get("module", "")) if given else []
+            for key, part in given.items():
+                if known and key not in known:
+                    raise unknown(f"parameter of {entry['module']}", key, known, f"config: {section}.{name}.{part}")
 
 
 def _check_choices(config: dict[str, Any], kinds: list[str]) -> None:
@@ -121,16 +186,30 @@ def _check_table(config: dict[str, Any], table: str, entry: dict[str, Any]) -> N
     for dataset, splits in splits_of(entry):
         if dataset not in config["datasets"]:
             raise unknown("dataset", dataset, config["datasets"], f"{place}.dataset")
-        for _ in expand_splits(dataset, splits, f"{place}.splits"):
-            pass
+        for split in expand_splits(dataset, splits, f"{place}.splits"):
+            _check_views(config["datasets"][dataset].get("simulate"), split, dataset, place)
     for key, section in (("backbone", "backbones"), ("source", "sources"), ("encoder", "encoders")):
         for name in listed(entry[key]):
             if name not in config[section]:
                 raise unknown(key, name, config[section], f"{place}.{key}")
     named = [] if entry["methods"] == "all" else entry["methods"]
+    for name in listed(entry["backbone"]) if entry["setting"] == "transductive" else []:
+        if "pooled" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
+            raise UserError(f"{place}.setting: transductive answers need the view pooled in backbones.{name}.views")
     for method in [*named, *([entry["reference"]] if "reference" in entry else [])]:
         if method not in config["methods"]:
             raise unknown("method", method, config["methods"], f"{place}.methods")
+
+
+def _check_views(simulate: dict[str, Any] | None, split: str, dataset: str, place: str) -> None:
+    """A simulated stage must have what the partition of a split divides: several cameras, several setups."""
+    for partition, key in (("xview", "cameras"), ("xset", "setups")):
+        number = 1 if simulate is None else simulate.get(key, 1)
+        if simulate is not None and split.endswith(f"@{partition}") and number < 2:
+            raise UserError(
+                f"{place}.splits: {split} trains on some {key} and tests on the others, but {dataset} is simulated "
+                f"with one; set datasets.{dataset}.simulate.{key} (see workflow/experiments/sim_setups.yaml)"
+            )
 
 
 def listed(value: Any) -> list[Any]:
@@ -237,6 +316,9 @@ def expand_splits(dataset: str, splits: list[str], place: str = "") -> Iterator[
     for entry in splits:
         protocol, _, partition = entry.partition("@")
         suffix = f"@{partition}" if partition else ""
+        partitions = _splits().get(dataset, {}).get("partitions", {})
+        if partition and partitions and partition not in (*partitions, "samples"):
+            raise unknown(f"partition of {dataset}", partition, [*partitions, "samples"], place)
         if protocol.startswith("random:"):
             try:
                 unseen, draws, seed = map(int, protocol.split(":")[1:])

@@ -96,7 +96,9 @@ class Features:
     """Views of the same n samples. Arrays may be lazy (h5py datasets); index them to read.
 
     pooled (n, D); part2, part4, part6, parts_purls (n, P, D); phases (n, Z, D); grid (n, D, T', V);
-    seen_logits (n, S); profile (n, Q), the measured kinematic quantities, NaN where unknown.
+    seen_logits (n, S); profile (n, Q), the measured kinematic quantities, NaN where unknown. ``memo``: what methods
+    computed from these samples alone and want to find again, under keys that say what it is; it lives as long as this
+    object, so the caller who keeps the object decides how much memory it takes.
     """
 
     def __init__(self, views: Mapping[str, Any], layout: str, attrs: Mapping[str, Any] | None = None):
@@ -106,6 +108,7 @@ class Features:
         if len(set(lengths.values())) != 1:
             raise UserError(f"feature views differ in their number of samples: {lengths}")
         self.views, self.layout, self.attrs = dict(views), layout, dict(attrs or {})
+        self.memo: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         return len(next(iter(self.views.values())))

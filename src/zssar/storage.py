@@ -260,7 +260,9 @@ def open_features(
         if missing:
             raise UserError(
                 f"{path} has no view {missing} (there are: {', '.join(file['views'])}). "
-                "Add it to `views:` of the backbone in config.yaml and run Snakemake again."
+                "Add it to `views:` of the backbone in config.yaml and run Snakemake again. Imported features have "
+                "pooled and seen_logits at most: choose methods, or parameters of the method (smie: temporal: false), "
+                "that read those."
             )
         labels = file["label"][...] if "label" in file else None
         features = Features({name: file["views"][name] for name in wanted}, attrs["layout"], attrs)

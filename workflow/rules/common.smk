@@ -15,6 +15,7 @@ try:
         config,
         workflow.source_path("../schemas/config.schema.yaml"),
         prompts="prompts",
+        base="config.yaml",
     )
 except UserError as error:
     raise WorkflowError(str(error))

@@ -11,6 +11,7 @@ rule sweep_draws:
     output:
         runs="results/{sweep}.runs.csv",
         classes="results/{sweep}.classes.csv",
+        record="results/{sweep}.run.json",
     log:
         "logs/sweep_draws/{sweep}.log",
     benchmark:
@@ -53,7 +54,7 @@ rule sweep_draws:
         "zssar sweep_draws --runs {params.runs:q} --splits {params.splits} --skeletons {input.skeletons}"
         " {params.features} --texts {params.texts} --form {input.form} --validation {params.validation}"
         " --checkpoints {params.checkpoints} --key {params.key:q} --output {output.runs} --classes {output.classes}"
-        " > {log} 2>&1"
+        " --record {output.record} > {log} 2>&1"
 
 
 rule summarise_sweep:

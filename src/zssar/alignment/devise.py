@@ -31,12 +31,14 @@ class DeViSE(AlignmentMethod):
         negatives: str = "all",
         epochs: int = 100,
         batch_size: int = 128,
+        min_steps: int = 0,
         lr: float = 1e-3,
         seed: int = 0,
         device: str = "cpu",
     ):
         self.texts, self.margin, self.negatives = inputs.names(texts), margin, negatives
         self.epochs, self.batch_size, self.lr, self.seed, self.device = epochs, batch_size, lr, seed, device
+        self.min_steps = min_steps
         inputs.one_of(self, "negatives", negatives, ("all", "first"))
 
     def fit(self, features, labels, texts, after_epoch=None):
@@ -54,6 +56,7 @@ class DeViSE(AlignmentMethod):
                 n=len(x),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
             )

@@ -121,7 +121,7 @@ class Network(nn.Module):
             right = self.metric.right_half(values)  # (k, U, H)
             right = right.squeeze(1) if right.shape[1] == 1 else torch.einsum("nku,kuh->nkh", weights, right)
             judged = self.metric.all_pairs(self.metric.left_half(v), right)
-        return [*terms, self.activate(judged.float()) / self.temperature[1]]
+        return [*terms, self.activate(judged.to(cosine.dtype)) / self.temperature[1]]
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
         """Eq. 6: the metric network's output as a similarity."""
@@ -164,6 +164,7 @@ class DVTA(AlignmentMethod):
         epochs: int = 100,
         warmup: int = 15,
         batch_size: int = 128,
+        min_steps: int = 0,
         lr: float = 1e-5,
         precision: str = "auto",
         seed: int = 0,
@@ -176,7 +177,7 @@ class DVTA(AlignmentMethod):
         self.combine, self.loss, self.target = combine, loss, target
         self.temperature, self.learn_temperature, self.widths = temperature, learn_temperature, tuple(widths)
         self.epochs, self.warmup, self.batch_size, self.lr = epochs, warmup, batch_size, lr
-        self.precision, self.seed, self.device = precision, seed, device
+        self.min_steps, self.precision, self.seed, self.device = min_steps, precision, seed, device
         self.pairwise = combine == "logits"  # averaged softmaxes depend on the classes asked
         inputs.one_of(self, "sde_inputs", sde_inputs, ("raw", "projected"))
         inputs.one_of(self, "mixing", mixing, ("column", "pair"))
@@ -199,6 +200,7 @@ class DVTA(AlignmentMethod):
                 n=len(x),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 schedule=lambda epoch: warmup_cosine(epoch, self.epochs, self.warmup),

@@ -1,4 +1,7 @@
-"""Why a profile chose a class: what every quantity adds to the class chosen and to the next one, per sample."""
+"""Why a profile chose a class: what every quantity adds to the class chosen and to the next one, per sample.
+
+A term that is no quantity (the partner of ``profile_text``) has a line too, with nothing stated and nothing measured.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +49,17 @@ def explain_scores(method: Any, features: Features, texts: ClassTexts) -> list[d
     where the quantity does not matter). Quantities come in the order of what they did to the difference.
     """
     if not hasattr(method, "explain"):
-        raise UserError(f"{type(method).__name__} cannot explain its scores; profile can")
+        raise UserError(f"{type(method).__name__} cannot explain its scores; profile and profile_text can")
     if len(texts) < 2:
         raise UserError("an explanation compares two classes; one was given")
     terms = method.explain(features, texts)  # (n, K, Q)
     total = terms.sum(2)
-    value, weight, names = method.answers(texts)
-    told = np.where(weight > 0, value, np.nan)
-    found = np.full((len(features), len(names)), np.nan)
+    value, weight, asked = method.answers(texts)
+    names = method.names_  # the quantities asked, and what else has a term
+    told, found = np.full((len(texts), len(names)), np.nan), np.full((len(features), len(names)), np.nan)
+    told[:, : len(asked)] = np.where(weight > 0, value, np.nan)
     if statements.VIEW in method.views:
-        found = statements.measured(features, names, texts.units.get(method.texts[0], names))
+        found[:, : len(asked)] = statements.measured(features, asked, texts.units.get(method.texts[0], asked))
     rows = []
     for i, order in enumerate(np.argsort(-total, axis=1, kind="stable")[:, :2]):
         first, second = order

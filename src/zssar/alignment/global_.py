@@ -8,9 +8,8 @@ Formulas: O = tanh(W2 drop(BN(silu(W1 drop(BN(x)))))); logits = s O T', s learna
     L = CE(rows, diagonal) + CE(columns, diagonal); score(x, c) = O . t_c with t_c of unit length.
 Inputs: ``pooled`` features, or ``view="grid"``: three time bins times V nodes, each of unit length, averaged. Label
     texts ("Original" in the paper) or ``texts=("global",)`` ("GPT-3").
-Differences: the last epoch is the result, at a constant learning rate. PURLS lowers the rate and picks its epoch by
-    the loss on seen samples of the official test part, which ``fit`` never sees; with ``holdout=0.05`` the loss on
-    training samples kept aside lowers the rate by the released rule (factor 0.1, patience 25, cooldown 3).
+Differences: PURLS's recipe lowers the learning rate and picks the epoch by the loss on seen samples that seem to be of
+    the official test part, which ``fit`` never sees. Here training samples kept aside judge (``holdout``, ``keep``).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from torch import nn
 
 from zssar.alignment import inputs, layers, loops
 from zssar.alignment.nodes import unit_nodes
-from zssar.alignment.projection import INITIAL_SCALE, slot_losses, slot_projection
+from zssar.alignment.projection import INITIAL_SCALE, check_recipe, follow_held_out, slot_losses, slot_projection
 from zssar.interfaces import AlignmentMethod
 
 TIME_BINS = 3
@@ -44,7 +43,9 @@ class Projection(nn.Module):
 
 
 class Global(AlignmentMethod):
-    """``holdout``: share of each class's training samples that drives the learning rate (0: constant rate)."""
+    """``holdout``: share of each class's training samples that drives the learning rate (0: constant) and, with
+    ``keep="best"``, picks the epoch that scores; ``keep="last"``: the last one.
+    """
 
     def __init__(
         self,
@@ -53,17 +54,21 @@ class Global(AlignmentMethod):
         view: str = "pooled",
         hidden: int = 1024,
         dropout: float = 0.5,
-        holdout: float = 0.0,
+        holdout: float = 0.05,
+        keep: str = "best",
         epochs: int = 100,
         batch_size: int = 256,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
     ):
         self.texts, self.view, self.hidden, self.dropout = inputs.names(texts), view, hidden, dropout
-        self.views, self.holdout, self.epochs, self.batch_size = (view,), holdout, epochs, batch_size
-        self.lr, self.seed, self.device = lr, seed, device
+        self.views, self.holdout, self.keep = (view,), holdout, keep
+        self.epochs, self.batch_size = epochs, batch_size
+        self.min_steps, self.lr, self.seed, self.device = min_steps, lr, seed, device
         inputs.one_of(self, "view", view, ("pooled", "grid"))
+        check_recipe(self)
 
     def fit(self, features, labels, texts, after_epoch=None):
         x = layers.tensor(self._pooled(features), self.device)
@@ -71,23 +76,24 @@ class Global(AlignmentMethod):
         t = layers.tensor(inputs.class_vectors(texts, self.texts), self.device)[labels]  # (n, dim): one text per sample
         kept, held = loops.holdout_rows(labels, self.holdout, self.seed, self.device)
         with loops.seeded(self.seed, self.device) as generator:
-            self.net_ = Projection(x.shape[1], t.shape[1], self.hidden, self.dropout).to(self.device)
+            network = Projection(x.shape[1], t.shape[1], self.hidden, self.dropout).to(self.device)
+            self.net_ = network
 
             def loss(rows):
-                return self.net_.loss(x[rows], t[rows])
+                return network.loss(x[rows], t[rows])
 
-            watch = loops.Watch(lambda: loss(held).item(), "min", patience=25, cooldown=3) if self.holdout else None
             loops.train(
                 self,
-                self.net_,
+                network,
                 lambda rows: loss(kept[rows]),
-                loops.adam(self.net_.parameters(), self.lr),
+                loops.adam(network.parameters(), self.lr),
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
-                validate=watch,
+                validate=follow_held_out(self, "net_", loss, held),
             )
         return self
 

@@ -78,6 +78,9 @@ def labels_of(labels, count: int, texts: ClassTexts) -> np.ndarray:
 
 def embeddings(texts: ClassTexts, kind: str, dim: int | None = None, units: int | None = None) -> np.ndarray:
     """float32 (K, units, dim), finite, of the expected size. Raises UserError naming the kind."""
+    form, _, grouping = kind.rpartition(".")
+    if form and kind not in texts.embeddings:  # asked of sentences: see body_parts
+        raise UserError(f"texts of kind {form!r} are no form (such as profile) that could be cut into {grouping}")
     found = np.asarray(texts[kind], np.float32)
     if not len(texts):
         raise UserError("no class was given: the list of class texts is empty")

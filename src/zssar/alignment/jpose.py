@@ -79,6 +79,7 @@ class JPoSE(AlignmentMethod):
         holdout: float = 0.0,
         epochs: int = 300,
         batch_size: int = 1024,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
@@ -86,7 +87,7 @@ class JPoSE(AlignmentMethod):
         self.texts, self.hidden, self.embedding, self.margin = inputs.names(texts), hidden, embedding, margin
         self.triplet_weight, self.triplets, self.joint_weight_decay = triplet_weight, triplets, joint_weight_decay
         self.holdout, self.epochs, self.batch_size = holdout, epochs, batch_size
-        self.lr, self.seed, self.device = lr, seed, device
+        self.min_steps, self.lr, self.seed, self.device = min_steps, lr, seed, device
         inputs.one_of(self, "triplets", triplets, ("own", "all"))
 
     def fit(self, features, labels, texts, after_epoch=None):
@@ -112,6 +113,7 @@ class JPoSE(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 validate=loops.Watch(accuracy, "max", patience=14, cooldown=6) if self.holdout else None,
@@ -126,7 +128,7 @@ class JPoSE(AlignmentMethod):
             total = total + self.triplet_weight * mined
         return total
 
-    def _optimizer(self, net: JPoSEModule) -> torch.optim.Adam:
+    def _optimizer(self, net: JPoSEModule) -> loops.Adam:
         joint = [*net.joint_skeleton.parameters(), *net.joint_text.parameters()]
         return loops.adam(
             [

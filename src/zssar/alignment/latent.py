@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from zssar.alignment.optimisers import Adam
+
 STEPS, DRAWS, RATE = 300, 500, 1e-3  # released values
 
 CACHE = 400_000  # logits worked on at once on a CPU
@@ -98,7 +100,7 @@ def fit_softmax(basis, directions, weight, steps: int, lr: float, final_relu: bo
     """
     k, count, rank = basis.shape
     weight, bias = weight.clone(), weight.new_zeros(k)
-    optimizer = torch.optim.Adam([weight, bias], lr=lr, fused=True)
+    optimizer = Adam([weight, bias], lr=lr, fused=True)
     averaging = (basis.transpose(1, 2) / (k * count)).contiguous()
     moments = basis.new_empty(k, rank, k)
     size = max(1, (CACHE if basis.device.type == "cpu" else 128 * CACHE) // (k * count))
@@ -115,7 +117,7 @@ def fit_softmax(basis, directions, weight, steps: int, lr: float, final_relu: bo
             torch.softmax(some, 2, out=over)
             over.diagonal(start, 0, 2).sub_(1)  # the true class of block row c is column start + c
             if final_relu:
-                over.mul_(some.gt_(0))
+                torch.ops.aten.threshold_backward.grad_input(over, some, 0, grad_input=over)  # 0 where some is 0
             torch.bmm(averaging[start:end], over, out=moments[start:end])
         weight.grad = torch.einsum("crk,crl->kl", moments, directions)
         bias.grad = moments[:, 0].sum(0)

@@ -7,12 +7,15 @@ and is done. Nothing in the loop waits for the device: no ``.item()``, one trans
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import nn
 
+from zssar.alignment.optimisers import SGD, Adam
 from zssar.errors import UserError
 from zssar.interfaces import AfterEpoch, AlignmentMethod
 from zssar.training import Progress
@@ -32,12 +35,17 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[torch.Gene
         yield torch.Generator().manual_seed(seed)
 
 
-def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+def adam(parameters: Iterable, lr: float, weight_decay: float = 0.0) -> torch.optim.Optimizer:
     """Fused Adam: one kernel for all parameters. ``parameters`` may be groups with their own ``weight_decay``.
 
     Several published optimisers with the same learning rate are one optimiser with groups: Adam couples no parameters.
     """
-    return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+    return Adam(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def sgd(parameters: Iterable, lr: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Fused gradient descent with Nesterov momentum."""
+    return SGD(parameters, lr=lr, momentum=momentum, nesterov=True, weight_decay=weight_decay, fused=True)
 
 
 def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[torch.Tensor]:
@@ -45,6 +53,17 @@ def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[t
     for rows in torch.randperm(n, generator=generator).to(device).split(size):
         if len(rows) > 1 or n == 1:
             yield rows
+
+
+def passes(n: int, batch_size: int, epochs: int, min_steps: int) -> int:
+    """How often an epoch goes through the n rows, so that ``epochs`` epochs make at least ``min_steps`` updates.
+
+    Papers count epochs on tens of thousands of clips; on a few hundred the same epochs are a hundredth of the updates.
+    Longer epochs, and not more of them, leave schedules, ``after_epoch`` and its checkpoints alone. 1 on large data.
+    """
+    full, rest = divmod(n, batch_size)
+    steps = full + (rest > 1 or n == 1)
+    return max(1, math.ceil(min_steps / max(1, epochs * steps)))
 
 
 def train(
@@ -57,27 +76,29 @@ def train(
     epochs: int,
     batch_size: int,
     generator: torch.Generator,
+    min_steps: int = 0,
     after_epoch: AfterEpoch | None = None,
     schedule: Callable[[int], float] | None = None,
     validate: Callable[[], float] | None = None,
 ) -> None:
     """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
 
-    batch_loss: rows (B,), on the module's device, to a scalar. schedule: epoch (from 0) to a factor of each group's
-    learning rate. validate: called in evaluation mode after an epoch (see ``Watch``); returns another factor, for the
-    epochs to come; training always runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation
-    mode, epochs from 1; what it draws from torch's global random stream does not reach the training.
+    batch_loss: rows (B,), on the module's device, to a scalar. min_steps: makes epochs longer than one pass on small
+    data, see ``passes``; 0: never. schedule: epoch (from 0) to a factor of each group's learning rate. validate: called
+    in evaluation mode after an epoch (see ``Watch``); returns another factor, for the epochs to come; training always
+    runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it
+    draws from torch's global random stream does not reach the training.
     """
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
     progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
-    factor, losses = 1.0, []
+    factor, losses, repeats = 1.0, [], passes(n, batch_size, epochs, min_steps)
     for epoch in range(epochs):
         module.train()
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
         total, steps = torch.zeros((), device=device), 0
-        for rows in batches(n, batch_size, generator, device):
+        for rows in chain.from_iterable(batches(n, batch_size, generator, device) for _ in range(repeats)):
             loss = batch_loss(rows)
             step(optimizer, loss)
             total, steps = total + loss.detach(), steps + 1
@@ -93,7 +114,7 @@ def train(
 
 def step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
     """One update of the parameters."""
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
@@ -120,8 +141,9 @@ def holdout_rows(labels: np.ndarray, share: float, seed: int, device="cpu") -> t
         held[rows[: min(len(rows) - 1, max(1, round(share * len(rows))))]] = True
     if share > 0 and not held.any():
         raise UserError(f"holdout={share}: no class has two training samples to keep one aside; set holdout to 0")
-    kept, held = (torch.as_tensor(np.flatnonzero(part), device=device) for part in (~held, held))
-    return kept, held
+    # Shuffled: a loss within batches must not depend on whether the file is sorted by class.
+    rows = np.flatnonzero(~held), generator.permutation(np.flatnonzero(held))
+    return torch.as_tensor(rows[0], device=device), torch.as_tensor(rows[1], device=device)
 
 
 class Watch:
@@ -134,7 +156,7 @@ class Watch:
 
     def __init__(self, criterion: Callable[[], float], mode: str, patience: int, cooldown: int):
         self.criterion, self.sign = criterion, 1.0 if mode == "max" else -1.0
-        self.holder = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        self.holder = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.holder, mode=mode, factor=0.1, patience=patience, cooldown=cooldown
         )
@@ -142,8 +164,8 @@ class Watch:
 
     def __call__(self) -> float:
         value = float(self.criterion())
-        self.plateau.step(value)
         improved = self.sign * value > self.best
         self.best = max(self.best, self.sign * value)
         self.stale = 0 if improved else self.stale + 1
+        self.plateau.step(value)
         return self.holder.param_groups[0]["lr"]

@@ -51,12 +51,14 @@ class Grid:
         self.features, self.device, self.dim = features, torch.device(device), dim
         self.channels, times, self.joints = grid_shape(features, dim)
         self.parts = None if bins is None else segments(times, bins)
+        key = ("grid", bins, self.device)
+        self.kept: torch.Tensor | None = features.memo.get(key) if memory is None else None  # of an earlier seed
         if memory is None:
             memory = torch.cuda.mem_get_info(self.device)[0] // 2 if self.device.type == "cuda" else 2**31
-        self.kept: torch.Tensor | None = None
-        if 2 * len(features) * self.channels * (bins or times) * self.joints <= memory:
-            blocks = inputs.chunks(features, "grid", read_rows(features), 4, dim)
-            self.kept = torch.cat([self._turn(block).half() for block in blocks])
+        if self.kept is None and 2 * len(features) * self.channels * (bins or times) * self.joints <= memory:
+            with torch.inference_mode(False), torch.no_grad():  # training may want it too
+                blocks = inputs.chunks(features, "grid", read_rows(features), 4, dim)
+                self.kept = features.memo[key] = torch.cat([self._turn(block).half() for block in blocks])
 
     def __len__(self) -> int:
         return len(self.features)
@@ -77,9 +79,20 @@ class Grid:
 def unit_nodes(features: Features, bins: int, device, dim: int | None = None) -> torch.Tensor:
     """float16 (n, bins * V, D) on the device: time averaged to ``bins``, every node of unit length (zeros stay zero).
 
-    PURLS, section 3.3. A clip's node set does not depend on the other clips.
+    PURLS, section 3.3. A clip's node set does not depend on the other clips. Not to be changed by the caller: the
+    next seed or checkpoint gets the same tensor.
     """
     d, t, v = grid_shape(features, dim)
+    key = ("unit nodes", bins, torch.device(device))
+    if key in features.memo:
+        return features.memo[key]
+    with torch.inference_mode(False), torch.no_grad():  # training may want them too
+        features.memo[key] = _unit_nodes(features, bins, device, (d, t, v), dim)
+    return features.memo[key]
+
+
+def _unit_nodes(features: Features, bins: int, device, shape: tuple[int, int, int], dim: int | None) -> torch.Tensor:
+    d, t, v = shape
     times, start = segments(t, bins), 0
     nodes = torch.empty(len(features), bins * v, d, dtype=torch.float16, device=device)
     for grid in inputs.chunks(features, "grid", read_rows(features), 4, dim):

@@ -34,7 +34,9 @@ from zssar.interfaces import AlignmentMethod
 class Profile(AlignmentMethod):
     """All closed form; ``seed`` decides only what ``noise`` and ``seen_limit`` draw, ``device`` nothing.
 
-    statistics: ``seen``, or ``published``: no training sample is used, everything comes from ``published``.
+    statistics: ``shrunk``: centres and spreads of seen classes and those of ``published`` together, the latter weighing
+    ``prior_classes``, except on the data set they were made from; ``seen``: of seen classes alone; ``published``: no
+    training sample is used.
     prior, prior_classes: agreement assumed before any is seen (a number, or ``published``: that of the simulated set),
     and how many classes that belief weighs. calibration: ``linear``, or ``monotone``: what each ordinal step is worth
     is learned from seen classes. ridge: penalty of the regression from standardised features, relative to their mean
@@ -52,7 +54,7 @@ class Profile(AlignmentMethod):
         texts=("profile",),
         evidence: str = "measured",
         compare: str = "joint",
-        statistics: str = "seen",
+        statistics: str = "shrunk",
         calibration: str = "linear",
         prior: float | str = 0.5,
         prior_classes: float = 5.0,
@@ -71,7 +73,7 @@ class Profile(AlignmentMethod):
         self.noise, self.seen_limit, self.seed, self.device = noise, seen_limit, seed, device
         inputs.one_of(self, "evidence", evidence, tuple(statements.VIEWS))
         inputs.one_of(self, "compare", compare, COMPARISONS)
-        inputs.one_of(self, "statistics", statistics, ("seen", "published"))
+        inputs.one_of(self, "statistics", statistics, ("shrunk", "seen", "published"))
         inputs.one_of(self, "calibration", calibration, CALIBRATIONS)
         if isinstance(prior, str):
             inputs.one_of(self, "prior", prior, ("published",))
@@ -92,6 +94,8 @@ class Profile(AlignmentMethod):
             kept, rows, y = statements.limited(y, len(texts), self.seen_limit, self.seed)
             found, pooled = (None if side is None else side[rows] for side in (found, pooled))
             data = value[kept], weight[kept], found, pooled, y
+            shrunk = self.statistics == "shrunk"
+            self.belief_ = published.belief(self.names_, features.attrs.get("dataset", "")) if shrunk else None
             self.bridge_ = self._bridge(*data)
             self.temperature_ = certainty.temperature(lambda part: self._rehearse(part, *data), y, len(kept))
         loops.report(self, 1, after_epoch)
@@ -130,6 +134,7 @@ class Profile(AlignmentMethod):
     def _bridge(self, *data) -> Bridge:
         prior = published.statistics(self.names_)["agreement"] if self.prior == "published" else self.prior
         options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
+        options["belief"] = self.belief_
         return Bridge.fit(*data, ridge=self.ridge, **options)
 
     def _rehearse(self, part, value, weight, found, pooled, y) -> np.ndarray:

@@ -68,6 +68,23 @@ class ProfileText(AlignmentMethod):
         inputs.fitted(self, "members_")
         return (self._scores(self.members_, features, texts) @ self.weights_).astype(np.float32)
 
+    @property
+    def names_(self) -> list[str]:
+        """What the terms of ``explain`` are: the quantities, then the partner, e.g. ``ridge``."""
+        inputs.fitted(self, "members_")
+        return [*self.members_[0].names_, self.partner.rpartition(".")[2]]
+
+    def explain(self, features, texts) -> np.ndarray:
+        """float64 (n, K, Q + 1): what every quantity adds to the score of every class, and what the partner adds."""
+        inputs.fitted(self, "members_")
+        profile, partner = self.members_
+        sides = profile.explain(features, texts), partner.score(features, texts)[..., None].astype(np.float64)
+        return np.concatenate([weight * side for weight, side in zip(self.weights_, sides)], 2)
+
+    def answers(self, texts) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """What the classes state, (K, Q), its weight, and the names of the quantities; sentences state no number."""
+        return self.members_[0].answers(texts)
+
     def state(self):
         inputs.fitted(self, "members_")
         parts = {f"{n}.{key}": value for n, m in zip(MEMBERS, self.members_) for key, value in m.state().items()}

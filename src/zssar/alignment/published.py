@@ -16,13 +16,27 @@ import numpy as np
 
 from zssar.alignment import vocabulary
 
+SOURCE = "sim"  # the data set they were made from: there they would tell of unseen classes
 FILE = Path(__file__).with_name("profile_prior.csv")
 COLUMNS = ("centre", "spread", "stated_centre", "stated_spread", "agreement")
 
 
 def statistics(names: Sequence[str]) -> dict[str, np.ndarray]:
     """Column -> float64 (Q,) of the named quantities. Raises UserError naming those without published statistics."""
-    with FILE.open(encoding="utf-8", newline="") as file:
-        rows = {row["quantity"]: row for row in csv.DictReader(file)}
+    rows = _rows()
     vocabulary.positions(list(rows), names, f"the published statistics ({FILE.name})")
-    return {column: np.array([float(rows[name][column]) for name in names]) for column in COLUMNS}
+    return _columns(rows, names)
+
+
+def belief(names: Sequence[str], dataset: str) -> dict[str, np.ndarray] | None:
+    """The same, NaN for quantities without, as a belief to start from; None on the data set they were made from."""
+    return None if dataset == SOURCE else _columns(_rows(), names)
+
+
+def _rows() -> dict[str, dict[str, str]]:
+    with FILE.open(encoding="utf-8", newline="") as file:
+        return {row["quantity"]: row for row in csv.DictReader(file)}
+
+
+def _columns(rows: dict[str, dict[str, str]], names: Sequence[str]) -> dict[str, np.ndarray]:
+    return {column: np.array([float(rows.get(name, {}).get(column, "nan")) for name in names]) for column in COLUMNS}

@@ -15,7 +15,6 @@ queries are multiplied into the key weights, which leaves one product with the r
 
 from __future__ import annotations
 
-import copy
 import math
 
 import numpy as np
@@ -23,9 +22,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zssar.alignment import inputs, layers, loops
+from zssar.alignment import body_parts, inputs, layers, loops
 from zssar.alignment.nodes import grid_shape, segments, unit_nodes
-from zssar.alignment.projection import INITIAL_SCALE, slot_losses, slot_projection
+from zssar.alignment.projection import INITIAL_SCALE, check_recipe, follow_held_out, slot_losses, slot_projection
 from zssar.devices import autocast_dtype
 from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
@@ -47,7 +46,8 @@ class Network(nn.Module):
         self.factor = 1 / (method.heads * math.sqrt(method.head_width))
         self.project = slot_projection(slots, channels, dim, method.hidden, method.blocks, method.dropout)
         self.scale = nn.Parameter(torch.full((slots,), INITIAL_SCALE))
-        self.balance = nn.Parameter(torch.zeros(slots)) if method.slot_weights == "learnable" else None
+        start = {"equal": None, "learnable": torch.zeros(slots), "free": torch.ones(slots)}[method.slot_weights]
+        self.balance, self.weighing = None if start is None else nn.Parameter(start), method.slot_weights
         self.slots, self.channels, self.dim = slots, channels, dim
         self.half: torch.dtype | None = None  # set while training
 
@@ -76,19 +76,22 @@ class Network(nn.Module):
         return torch.tanh(F.linear(self.project[:-2](gathered), last.weight[-self.dim :], last.bias[-self.dim :]))
 
     def loss(self, nodes: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """Eq. 4 over a batch; learnable weights are a softmax, since free ones could make any loss negative."""
+        """Eq. 4 over a batch. Learnable weights are a softmax: free ones only ever fall, a learning rate a step."""
         losses = slot_losses(self(nodes, texts), texts, self.scale)
         if self.balance is None:
             return losses.sum()
+        if self.weighing == "free":
+            return (self.balance * losses).sum()
         return len(losses) * (torch.softmax(self.balance, 0) * losses).sum()
 
 
 class PURLS(AlignmentMethod):
     """Arguments beyond those of every method.
 
-    texts: the kinds of the body parts, the phases and the global sentence, in this order. parts, phases: use these
-    branches. partition: adaptive (attention) or static (the layout's joints per part, thirds of the time).
-    slot_weights: equal, or learnable (softmax). readout: global (the paper), or mean over the slots' similarities.
+    texts: the kinds of the body parts, the phases and the global sentence, in this order; or a form alone (profile),
+    which has quantities of the four parts and of the whole, but no phases. parts, phases: use these branches.
+    partition: adaptive (attention) or static (the layout's joints per part, thirds of the time). slot_weights: equal,
+    learnable (softmax) or free (scalars from 1, as released). readout: global (paper), or mean of all similarities.
     heads, head_width, hidden, blocks, dropout, bins: sizes; blocks counts the extra hidden ones.
     holdout: share of each class's training samples kept for the released schedule, learning rate / 10 after 25 epochs
     without a lower loss on them; 0: constant rate. keep: score with the ``best`` epoch so far by that loss, as
@@ -117,6 +120,7 @@ class PURLS(AlignmentMethod):
         precision: str = "auto",
         epochs: int = 100,
         batch_size: int = 256,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
@@ -126,15 +130,18 @@ class PURLS(AlignmentMethod):
         self.heads, self.head_width, self.hidden, self.blocks = heads, head_width, hidden, blocks
         self.dropout, self.bins, self.holdout, self.keep = dropout, bins, holdout, keep
         self.precision, self.epochs, self.batch_size, self.lr = precision, epochs, batch_size, lr
-        self.seed, self.device = seed, device
+        self.min_steps, self.seed, self.device = min_steps, seed, device
         inputs.one_of(self, "partition", partition, ("adaptive", "static"))
-        inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable"))
+        inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable", "free"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
-        inputs.one_of(self, "keep", keep, ("best", "last"))
-        if len(self.texts) != 3:
-            raise UserError(f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence")
-        if keep == "best" and not holdout:
-            raise UserError("PURLS: keep='best' needs holdout > 0, the samples that judge an epoch")
+        check_recipe(self)
+        form = len(self.texts) == 1
+        self.kinds = (body_parts.kind(self.texts[0], "parts_purls"), "", self.texts[0]) if form else self.texts
+        if len(self.kinds) != 3 or (form and phases):
+            raise UserError(
+                f"PURLS: texts={list(self.texts)}; name body parts, phases and the global sentence, or one form and "
+                "`phases: false`, because a form tells no phases"
+            )
 
     def fit(self, features, labels, texts, after_epoch=None):
         classes = self._classes(texts)
@@ -151,18 +158,6 @@ class PURLS(AlignmentMethod):
             def loss(rows):
                 return network.loss(nodes[rows].float(), own[rows])
 
-            def held_loss():
-                batches = held.split(self.batch_size)
-                return sum(loss(rows).item() * len(rows) for rows in batches) / len(held)
-
-            watch = loops.Watch(held_loss, "min", patience=25, cooldown=3) if self.holdout else None
-
-            def validate():
-                result = watch()
-                if self.keep == "best" and watch.stale == 0:
-                    self.network_ = copy.deepcopy(network)
-                return result
-
             loops.train(
                 self,
                 network,
@@ -171,9 +166,10 @@ class PURLS(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
-                validate=validate if self.holdout else None,
+                validate=follow_held_out(self, "network_", loss, held),
             )
         return self
 
@@ -213,8 +209,8 @@ class PURLS(AlignmentMethod):
 
     def _classes(self, texts: ClassTexts, dim: int | None = None) -> torch.Tensor:
         """(K, slots, dim) unit vectors: parts, phases, global; the last slot answers."""
-        kinds = [kind for kind, on in zip(self.texts, (self.parts, self.phases, True)) if on]
-        arrays = [inputs.embeddings(texts, kind, dim, 1 if kind == self.texts[2] else None) for kind in kinds]
+        kinds = [kind for kind, on in zip(self.kinds, (self.parts, self.phases, True)) if on]
+        arrays = [inputs.embeddings(texts, kind, dim, 1 if kind == self.kinds[2] else None) for kind in kinds]
         inputs.same_dimension(kinds, arrays)
         return layers.tensor(layers.unit(np.concatenate(arrays, 1)), self.device)
 
@@ -224,16 +220,16 @@ class PURLS(AlignmentMethod):
         masks = []
         if self.parts:
             body = layout(features.layout)
-            groups = body.parts(self.texts[0])
+            groups = body.parts(self.kinds[0].rpartition(".")[2])
             if len(body) != joints:
                 raise UserError(
                     f"PURLS: partition='static' needs one grid column per joint; layout {body.name} has {len(body)} "
                     f"joints, the grid {joints} columns. Use a backbone that keeps joints, or partition='adaptive'."
                 )
-            inputs.embeddings(texts, self.texts[0], units=len(groups))
+            inputs.embeddings(texts, self.kinds[0], units=len(groups))
             masks += [np.isin(np.arange(joints), members)[None].repeat(self.bins, 0) for members in groups.values()]
         if self.phases:
-            for part in segments(self.bins, texts[self.texts[1]].shape[1]):
+            for part in segments(self.bins, texts[self.kinds[1]].shape[1]):
                 masks.append(np.isin(np.arange(self.bins), np.arange(self.bins)[part])[:, None].repeat(joints, 1))
         masks.append(np.ones((self.bins, joints), bool))
         return layers.tensor(np.stack([mask.ravel() / mask.sum() for mask in masks]), self.device)

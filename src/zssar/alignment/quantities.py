@@ -12,11 +12,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import linalg
-from sklearn.covariance import ledoit_wolf
-from sklearn.isotonic import IsotonicRegression
 
 from zssar.alignment import linear
-from zssar.alignment.statements import moments
+from zssar.alignment.statements import mixed, moments
 
 COMPARISONS = ("joint", "cosine", "gaussian")
 CALIBRATIONS = ("linear", "monotone")
@@ -54,15 +52,23 @@ class Judge:
     ladder: np.ndarray
 
     @classmethod
-    def fit(cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear") -> Judge:
+    def fit(
+        cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear", belief=None
+    ) -> Judge:
         """value, weight (S, Q) of seen classes; evidence (n, Q) of their samples, NaN where unknown; y (n,).
 
         prior: agreement assumed before any class is seen, one for all or (Q,); strength: how many classes that weighs.
+        belief: centres and spreads (Q,) of another data set, NaN where there is none, which weigh as many.
         """
         stated_centre, stated_spread = moments(value, weight)
         balance = 1.0 / np.bincount(y, minlength=len(value))[y]
         known = np.isfinite(evidence)
         centre, spread = moments(evidence, balance[:, None] * known)
+        if belief is not None:
+            there, told = np.stack([known[y == c].any(0) for c in np.unique(y)]).sum(0), (weight > 0).sum(0)
+            centre, spread = mixed((centre, spread), there, (belief["centre"], belief["spread"]), strength)
+            stated = belief["stated_centre"], belief["stated_spread"]
+            stated_centre, stated_spread = mixed((stated_centre, stated_spread), told, stated, strength)
         judge = cls(centre, spread, stated_centre, stated_spread, np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0)))
         z = judge.standardise(evidence)
         if calibration == "monotone":
@@ -154,6 +160,8 @@ def _ladder(value, weight, means, judge: Judge, strength: float) -> np.ndarray:
     so that a scale whose upper half is one value on the skeleton loses the difference. A quantity that does not rise
     keeps the straight line: its agreement says what it is worth.
     """
+    from sklearn.isotonic import IsotonicRegression  # a second; this calibration alone needs it
+
     straight = np.clip((STEPS[None] - judge.stated_centre[:, None]) / judge.stated_spread[:, None], -LIMIT, LIMIT)
     for q in range(value.shape[1]):
         told = (weight[:, q] > 0) & np.isfinite(means[:, q])
@@ -185,7 +193,22 @@ def _shrunk(rows: np.ndarray) -> np.ndarray:
     """Second moments shrunk towards a multiple of the identity (Ledoit and Wolf 2004); of one row, that alone."""
     if len(rows) < 2:
         return (rows**2).mean() * np.eye(rows.shape[1])
-    return ledoit_wolf(rows, assume_centered=True)[0]
+    return ledoit_wolf(rows)
+
+
+def ledoit_wolf(rows: np.ndarray) -> np.ndarray:
+    """(Q, Q): shrunk second moments of rows (n, Q). scikit-learn's numbers (a test compares) without its import,
+    which costs more than a whole run of the method.
+    """
+    n, width = rows.shape
+    found = rows.T @ rows / n
+    squares = rows**2
+    level = squares.sum() / (n * width)  # the multiple of the identity
+    size = (found**2).sum()
+    noise = ((squares.T @ squares).sum() / n - size) / (width * n)
+    distance = (size - 2 * level * np.trace(found) + width * level**2) / width
+    share = 0.0 if min(noise, distance) == 0 else min(noise, distance) / distance
+    return (1 - share) * found + share * level * np.eye(width)
 
 
 # --- both sorts of evidence ------------------------------------------------------------------------------------------
@@ -201,12 +224,16 @@ class Bridge:
     map: np.ndarray | None = None
 
     @classmethod
-    def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, **beliefs) -> Bridge:
+    def fit(cls, value, weight, found, pooled, y, *, ridge: float, prior, belief=None, **options) -> Bridge:
         """value, weight (S, Q); found (n, Q) measured or None; pooled (n, D) features or None, not both; y (n,).
 
-        prior (one or (Q,)), beliefs: see ``Judge.fit``.
+        prior (one or (Q,)), belief (of measured quantities; regressed ones have other units), options: ``Judge.fit``.
         """
         prior = np.tile(np.broadcast_to(prior, value.shape[1]), 1 + (found is not None and pooled is not None))
+        if belief is not None and pooled is not None:
+            none = np.full(value.shape[1], np.nan)
+            both = found is not None
+            belief = {key: np.concatenate([side, none]) if both else none for key, side in belief.items()}
         parts, learned = [] if found is None else [found], {}
         if pooled is not None:
             mean, scale = linear.statistics(pooled)
@@ -216,7 +243,9 @@ class Bridge:
             parts.append(_out_of_fold(x, y, target, ridge))
             learned = {"mean": mean, "scale": scale, "map": _regress(x, target[y], ridge)}
         value, weight = (np.concatenate([side] * len(parts), 1) for side in (value, weight))
-        return cls(Judge.fit(value, weight, np.concatenate(parts, 1), y, prior=prior, **beliefs), **learned)
+        return cls(
+            Judge.fit(value, weight, np.concatenate(parts, 1), y, prior=prior, belief=belief, **options), **learned
+        )
 
     @classmethod
     def published(cls, statistics: dict[str, np.ndarray]) -> Bridge:

@@ -51,12 +51,14 @@ class RelationNet(AlignmentMethod):
         weight_decay: float = 1e-5,
         epochs: int = 100,
         batch_size: int = 128,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
     ):
         self.texts, self.hidden, self.weight_decay = inputs.names(texts), hidden, weight_decay
         self.epochs, self.batch_size, self.lr, self.seed, self.device = epochs, batch_size, lr, seed, device
+        self.min_steps = min_steps
 
     def fit(self, features, labels, texts, after_epoch=None):
         x = layers.tensor(inputs.array(features, "pooled"), self.device)
@@ -76,6 +78,7 @@ class RelationNet(AlignmentMethod):
                 n=len(x),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
             )

@@ -79,6 +79,7 @@ class ReViSE(AlignmentMethod):
         holdout: float = 0.0,
         epochs: int = 300,
         batch_size: int = 1024,
+        min_steps: int = 0,
         lr: float = 1e-4,
         seed: int = 0,
         device: str = "cpu",
@@ -86,6 +87,7 @@ class ReViSE(AlignmentMethod):
         self.texts, self.hidden, self.code, self.embedding = inputs.names(texts), hidden, code, embedding
         self.margin, self.text_weight_decay, self.holdout = margin, text_weight_decay, holdout
         self.epochs, self.batch_size, self.lr, self.seed, self.device = epochs, batch_size, lr, seed, device
+        self.min_steps = min_steps
 
     def fit(self, features, labels, texts, after_epoch=None):
         x = log_scale(layers.tensor(inputs.array(features, "pooled"), self.device))
@@ -114,6 +116,7 @@ class ReViSE(AlignmentMethod):
                 n=len(kept),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 validate=loops.Watch(accuracy, "max", patience=25, cooldown=3) if self.holdout else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from zssar.errors import UserError
 from zssar.interfaces import AlignmentMethod, ClassTexts, Features
 
 SCORE_ROWS = 2048  # test samples scored at once: bounds memory for methods that read the grid
+KEPT = 2**31  # bytes of test views that stay in memory from one checkpoint to the next
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,28 @@ def total_epochs(method: AlignmentMethod) -> int:
     return int(getattr(method, "cycles", None) or getattr(method, "epochs", None) or 1)
 
 
-def score_in_blocks(method: AlignmentMethod, features: Features, texts: ClassTexts) -> np.ndarray:
-    """float32 (n, K); reads the views block by block. Raises UserError if a score is not finite."""
-    blocks = [
-        method.score(features.select(slice(start, start + SCORE_ROWS)), texts)
-        for start in range(0, len(features), SCORE_ROWS)
-    ]
-    scores = np.concatenate(blocks).astype(np.float32)
+class Blocks:
+    """Test samples, at most ``SCORE_ROWS`` at a time. Read once, with what methods derive from them, if they fit."""
+
+    def __init__(self, features: Features):
+        self.features = features
+        size = sum(math.prod(view.shape) * view.dtype.itemsize for view in features.views.values())
+        self.kept = list(self._read()) if size <= KEPT else None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[Features]:
+        return self._read() if self.kept is None else iter(self.kept)
+
+    def _read(self) -> Iterator[Features]:
+        for start in range(0, len(self.features), SCORE_ROWS):
+            yield self.features.select(slice(start, start + SCORE_ROWS))
+
+
+def score_in_blocks(method: AlignmentMethod, features: Blocks, texts: ClassTexts) -> np.ndarray:
+    """float32 (n, K), block by block. Raises UserError if a score is not finite."""
+    scores = np.concatenate([method.score(block, texts) for block in features]).astype(np.float32, copy=False)
     if scores.shape != (len(features), len(texts)):
         raise UserError(f"{type(method).__name__}.score returned {scores.shape}, not {(len(features), len(texts))}")
     if not np.isfinite(scores).all():
@@ -77,7 +94,7 @@ def run_seeds(
 
     labels (n,) are positions in ``classes.seen``. Returns one record per seed: seconds, state, class name.
     """
-    records = []
+    records, samples = [], Blocks(test)
     for seed in seeds:
         method = plugins.create("alignment", module, {**params, "seed": seed, "device": device})
         told = texts if method.reads_forms else statements.as_vectors(texts, classes.seen)
@@ -91,8 +108,8 @@ def run_seeds(
             if epoch not in wanted:
                 return
             start = time.perf_counter()
-            scores = score_in_blocks(fitted, test, texts[0])
-            unseen = None if fitted.pairwise else score_in_blocks(fitted, test, texts[1])
+            scores = score_in_blocks(fitted, samples, texts[0])
+            unseen = None if fitted.pairwise else score_in_blocks(fitted, samples, texts[1])
             keep(seed, epoch, scores, unseen)
             spent["scoring"] += time.perf_counter() - start
 

@@ -7,11 +7,13 @@ estimate of the mutual information of both modalities; its judgement of (skeleto
 without its most active frames should carry less information about the text (temporal constraint).
 Formulas: I(f, t) = mean(-softplus(-D(f_i, t_i))) - mean(softplus(D(f_{i+1}, t_i))), f = LayerNorm(x), no affine part;
     vector track L = -I; temporal track L = -I + weight max(0, margin - (I - I_masked)); score(x, c) = D(f, t_c).
-Inputs: view ``pooled``; description texts, unit length. ``temporal=True`` also needs ``pooled_masked``, the features of
-    the same clips with their least active 35 of 50 frames, thinned to 20, sent through the same backbone.
+Inputs: view ``pooled``; description texts, unit length. ``temporal=True``, the paper's main track, also needs the view
+    ``pooled_masked``: features of the same clips without their most active frames, in several draws of the frames
+    dropped at random; every batch takes one draw (features that draw anew for every batch cannot be stored). The
+    default is the released vector track, for features that come without clips (the 256-d vectors of SynSE).
 Differences: the released scoring leaves out the layer norm that training applies; here both apply it
-    (``norm_in_scoring=False`` restores the release). D's first layer is split into halves (see ``pairs``), equal up to
-    rounding. Scores are D itself; the released -softplus(-D) orders the classes the same way.
+    (``norm_in_scoring=False`` restores the release). D's first layer is split into halves at scoring (see ``pairs``),
+    equal up to rounding. Scores are D itself; the released -softplus(-D) orders the classes the same way.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class SMIE(AlignmentMethod):
         epochs: int = 100,
         warmup: int = 15,
         batch_size: int = 128,
+        min_steps: int = 0,
         lr: float = 1e-5,
         seed: int = 0,
         device: str = "cpu",
@@ -58,24 +61,33 @@ class SMIE(AlignmentMethod):
         self.texts, self.temporal, self.margin, self.weight = inputs.names(texts), temporal, margin, weight
         self.hidden, self.norm_in_scoring = tuple(hidden), norm_in_scoring
         self.epochs, self.warmup, self.batch_size, self.lr = epochs, warmup, batch_size, lr
-        self.seed, self.device = seed, device
+        self.min_steps, self.seed, self.device = min_steps, seed, device
         self.views = ("pooled", "pooled_masked") if temporal else ("pooled",)
 
     def fit(self, features, labels, texts, after_epoch=None):
         x = layers.tensor(inputs.array(features, "pooled"), self.device)
-        masked = self._masked(features, x.shape[1]) if self.temporal else None
+        masked = self._masked(features, x.shape[1]) if self.temporal else None  # (n, draws, D)
+        draws = torch.Generator().manual_seed(self.seed)
         labels = inputs.labels_of(labels, len(x), texts)
         t = layers.tensor(inputs.class_vectors(texts, self.texts), self.device)[labels]  # (n, dim): one text per sample
         with loops.seeded(self.seed, self.device) as generator:
             self.critic_ = PairNetwork(x.shape[1], t.shape[1], self.hidden).to(self.device)
+
+            def batch_loss(rows):
+                if masked is None:
+                    return self.batch_loss(x[rows], t[rows])
+                draw = int(torch.randint(masked.shape[1], (), generator=draws))  # on the CPU: no GPU is waited for
+                return self.batch_loss(x[rows], t[rows], masked[rows, draw])
+
             loops.train(
                 self,
                 self.critic_,
-                lambda rows: self.batch_loss(x[rows], t[rows], None if masked is None else masked[rows]),
+                batch_loss,
                 loops.adam(self.critic_.parameters(), self.lr),
                 n=len(x),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 schedule=lambda epoch: warmup_cosine(epoch, self.epochs, self.warmup),
@@ -117,6 +129,7 @@ class SMIE(AlignmentMethod):
             raise UserError(
                 "SMIE: temporal=True needs the feature view 'pooled_masked' (features of the clips without their most "
                 f"active frames); there are: {', '.join(sorted(features.views))}. Extract that view, or set temporal "
-                "to false for the vector track."
+                "to false, which leaves the temporal constraint out."
             )
-        return layers.tensor(inputs.array(features, "pooled_masked", dim=dim), self.device)
+        found = layers.tensor(inputs.array(features, "pooled_masked", ndim=None, dim=dim), self.device)
+        return found if found.ndim == 3 else found[:, None]

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zssar.alignment import inputs, layers, loops
+from zssar.alignment import body_parts, inputs, layers, loops
 from zssar.alignment.nodes import Grid
 from zssar.devices import autocast_dtype
 from zssar.errors import UserError
@@ -123,6 +123,7 @@ class STAR(AlignmentMethod):
     """Arguments beyond those of every method.
 
     texts: the kinds of the class name and of the parts; the second one chooses the partition (parts2, parts4, parts6).
+    Or a form alone (profile): its vector for the class name, its quantities by part, partitioned by ``form_parts``.
     attention, visual_prompt, semantic_prompt: modules on or off. part_weight, semantic_weight, global_weight: of the
     three losses, 0 is off. semantic_classes: seen, or all (declares ``uses_unseen_texts``). attributes: prompts per
     part. width, text_width, heads: sizes. bins: time steps after averaging; None keeps the grid's. text_norm: length
@@ -137,6 +138,7 @@ class STAR(AlignmentMethod):
         self,
         *,
         texts=("label", "parts6"),
+        form_parts: str = "parts6",
         attention: bool = True,
         visual_prompt: bool = True,
         semantic_prompt: bool = True,
@@ -154,24 +156,31 @@ class STAR(AlignmentMethod):
         epochs: int = 40,
         decay: tuple[int, ...] = (10, 20),
         batch_size: int = 64,
+        min_steps: int = 0,
         lr: float = 0.01,
         weight_decay: float = 5e-4,
         precision: str = "auto",
         seed: int = 0,
         device: str = "cpu",
     ):
-        self.texts, self.attention = inputs.names(texts), attention
+        self.texts, self.form_parts, self.attention = inputs.names(texts), form_parts, attention
         self.visual_prompt, self.semantic_prompt = visual_prompt, semantic_prompt
         self.part_weight, self.semantic_weight, self.global_weight = part_weight, semantic_weight, global_weight
         self.semantic_classes, self.similarity, self.attributes = semantic_classes, similarity, attributes
         self.width, self.text_width, self.heads, self.bins, self.text_norm = width, text_width, heads, bins, text_norm
         self.epochs, self.decay, self.batch_size, self.lr = epochs, tuple(decay), batch_size, lr
         self.weight_decay, self.precision, self.seed, self.device = weight_decay, precision, seed, device
+        self.min_steps = min_steps
         self.uses_unseen_texts = semantic_classes == "all"
         inputs.one_of(self, "semantic_classes", semantic_classes, ("seen", "all"))
         inputs.one_of(self, "similarity", similarity, ("cosine", "dot"))
-        if len(self.texts) != 2:
-            raise UserError(f"STAR: texts={list(self.texts)}; name the kinds of the class name and of the parts")
+        form = len(self.texts) == 1
+        self.kinds = (self.texts[0], body_parts.kind(self.texts[0], form_parts)) if form else self.texts
+        inputs.one_of(self, "form_parts", form_parts, ("parts2", "parts4", "parts6"))
+        if len(self.kinds) != 2:
+            raise UserError(
+                f"STAR: texts={list(self.texts)}; name the kinds of the class name and of the parts, or one form"
+            )
         if width % heads:
             raise UserError(f"STAR: width={width} is not a multiple of heads={heads}")
         if not semantic_weight and not global_weight:
@@ -194,17 +203,11 @@ class STAR(AlignmentMethod):
                 self,
                 network,
                 lambda rows: sum(self.losses(network.skeletons(grid[rows], joints), y[rows], label, part, seen)),
-                torch.optim.SGD(
-                    network.parameters(),
-                    self.lr,
-                    momentum=0.9,
-                    nesterov=True,
-                    weight_decay=self.weight_decay,
-                    fused=True,
-                ),
+                loops.sgd(network.parameters(), self.lr, momentum=0.9, weight_decay=self.weight_decay),
                 n=len(grid),
                 epochs=self.epochs,
                 batch_size=self.batch_size,
+                min_steps=self.min_steps,
                 generator=generator,
                 after_epoch=after_epoch,
                 schedule=lambda epoch: 0.1 ** sum(epoch >= mark for mark in self.decay),
@@ -269,11 +272,11 @@ class STAR(AlignmentMethod):
                 f"STAR needs one grid column per joint; layout {body.name} has {len(body)} joints, the grid {columns} "
                 "columns. Use a backbone that keeps the joints."
             )
-        return [list(members) for members in body.parts(self.texts[1]).values()]
+        return [list(members) for members in body.parts(self.kinds[1].rpartition(".")[2]).values()]
 
     def _texts(self, texts: ClassTexts, features: Features, dim: int | None = None) -> tuple[torch.Tensor, ...]:
         """(K, dim) of the class names and (K, parts, dim) of the parts."""
-        kinds, units = self.texts, (1, len(layout(features.layout).parts(self.texts[1])))
+        kinds, units = self.kinds, (1, len(self._joints(features)))
         arrays = [inputs.embeddings(texts, kind, dim, count) for kind, count in zip(kinds, units)]
         inputs.same_dimension(kinds, arrays)
         if self.text_norm is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zssar.alignment import inputs, vocabulary
+from zssar.alignment import body_parts, inputs, vocabulary
 from zssar.errors import UserError
 from zssar.interfaces import ClassTexts, Features
 
@@ -89,17 +89,23 @@ def as_vectors(texts: ClassTexts, seen: Sequence[str]) -> ClassTexts:
 
     A quantity becomes its weight times its distance from the mean of the ``seen`` classes in standard deviations, so
     that 0 is "does not matter" and unseen classes leave no trace. A kind is a form if its last axis has length 2.
+    Methods of body parts find it cut into parts (K, P, Q) under the names of ``body_parts.kind``: in the vector of a
+    part the quantities that do not speak of it are 0.
     """
     forms = [kind for kind, array in texts.embeddings.items() if array.shape[2] == 2]
     if not forms:
         return texts
     embeddings, units = dict(texts.embeddings), dict(texts.units)
     for kind in forms:
-        value, weight, _ = stated(texts, kind)
+        value, weight, names = stated(texts, kind)
         rows = [texts.names.index(name) for name in seen]
         centre, spread = moments(value[rows], weight[rows])
         embeddings[kind] = (weight * (value - centre) / spread)[:, None].astype(np.float32)
         units[kind] = (kind,)
+        for grouping in body_parts.GROUPINGS:
+            masks = body_parts.masks(names, grouping)
+            embeddings[body_parts.kind(kind, grouping)] = embeddings[kind] * np.stack(list(masks.values()))
+            units[body_parts.kind(kind, grouping)] = tuple(masks)
     return ClassTexts(texts.names, embeddings, units)
 
 
@@ -110,6 +116,21 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
     mean = (weight * known).sum(0) / total
     spread = np.sqrt((weight * np.where(weight > 0, known - mean, 0.0) ** 2).sum(0) / total)
     return mean, np.where(spread > 1e-6, spread, 1.0)
+
+
+def mixed(
+    own: tuple[np.ndarray, np.ndarray], count: np.ndarray, other: tuple[np.ndarray, np.ndarray], strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (Q,) of ``count`` classes of one's own and ``strength`` classes of another data set.
+
+    NaN in the other's: one's own alone.
+    """
+    known = np.isfinite(other[0]) & np.isfinite(other[1]) & (count + strength > 0)
+    share = np.where(known, strength / np.maximum(count + strength, 1e-12), 0.0)
+    (mean, spread), (its_mean, its_spread) = own, (np.where(known, side, 0.0) for side in other)
+    both = (1 - share) * mean + share * its_mean
+    square = (1 - share) * (spread**2 + (mean - both) ** 2) + share * (its_spread**2 + (its_mean - both) ** 2)
+    return both, np.sqrt(square)
 
 
 def listed(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "feet_apart",
     ),
     "travel": ("travel", "turn", "trunk_twist"),
-    "partner": ("two_people", "approach", "contact", "partner_motion"),
+    "partner": ("two_people", "approach", "contact", "partner_motion", "facing"),  # facing: not in prompts/profile.md
 }
 UNSIGNED = frozenset(
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from zssar import starting
+
 HELP = "Fit an alignment method on the seen classes and score all test samples."
 
 
@@ -24,13 +26,14 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    import numpy as np
-    import torch
+    with starting.imports():
+        import numpy as np
+        import torch
 
-    from zssar import devices, plugins, storage
-    from zssar.alignment import runner
-    from zssar.errors import UserError
-    from zssar.provenance import RunRecord
+        from zssar import devices, plugins, storage
+        from zssar.alignment import runner
+        from zssar.errors import UserError
+        from zssar.provenance import RunRecord
 
     if len(args.kinds) != len(args.texts):
         raise UserError(f"--kinds names {len(args.kinds)} kinds, --texts {len(args.texts)} files; they must match")

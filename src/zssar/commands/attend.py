@@ -23,6 +23,8 @@ def run(args) -> None:
     import torch
 
     from zssar import plugins, storage
+    from zssar.alignment import statements
+    from zssar.alignment.runner import Classes
     from zssar.errors import UserError
 
     saved = torch.load(args.model, map_location="cpu", weights_only=True)
@@ -38,12 +40,13 @@ def run(args) -> None:
     names = sorted({row["name"] for row in rows})
     with storage.open_features(args.test, method.views) as (features, _, ids):
         at = {str(name): i for i, name in enumerate(ids)}
+        texts = statements.as_vectors(texts, Classes.of(features.attrs).seen)
         weights = []
         for name in names:
             mine = np.sort([at[row["sample_id"]] for row in rows if row["name"] == name])
             weights.append(_attention(method, features.select(mine), texts.select((name,)), torch))
         layout, dataset = features.layout, str(features.attrs.get("dataset", ""))
-    kinds = [kind for kind, on in zip(method.texts, (method.parts, method.phases, True)) if on]
+    kinds = [kind for kind, on in zip(method.kinds, (method.parts, method.phases, True)) if on]
     units = [unit for kind in kinds for unit in texts.units[kind]]
     example = [next(row["sample_id"] for row in rows if row["name"] == name) for name in names]
     arrays = {"attention": np.stack(weights), "classes": np.array(names), "units": np.array(units)}

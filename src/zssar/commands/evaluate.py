@@ -8,6 +8,8 @@ import io
 import json
 import sys
 
+from zssar import starting
+
 HELP = "metrics of one run: ZSL and GZSL, last, validated and oracle side by side"
 OPTIONS = ("scale", "gates", "skip_unsuited")
 
@@ -38,13 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from zssar.errors import UserError, unknown
-    from zssar.evaluation.gates import gate_outcomes, suits_ratio
-    from zssar.evaluation.protocols import KEY, RUN_COLUMNS, evaluate, rows
-    from zssar.evaluation.summary import predictions, summarise
-    from zssar.evaluation.trials import load_trial
-    from zssar.provenance import RunRecord
-    from zssar.storage import read_json, write_json, write_text
+    with starting.imports():
+        from zssar.errors import UserError, unknown
+        from zssar.evaluation.gates import gate_outcomes, suits_ratio
+        from zssar.evaluation.protocols import KEY, RUN_COLUMNS, evaluate, rows
+        from zssar.evaluation.summary import predictions, summarise
+        from zssar.evaluation.trials import load_trial
+        from zssar.provenance import RunRecord
+        from zssar.storage import read_json, write_json, write_text
 
     if len(args.val_scores) != len(args.val_labels):
         raise UserError(f"--val-scores has {len(args.val_scores)} files, --val-labels {len(args.val_labels)}")
@@ -67,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
     if "ratio" in gates and args.params.get("skip_unsuited") and not suits_ratio([trial, *validations]):
         left_out["ratio"] = "scores are not negative errors"
         gates = [gate for gate in gates if gate != "ratio"]
+        print(f"{args.scores}: the ratio gate is left out, its scores are not negative errors", file=sys.stderr)
     if gates:
         outcomes += gate_outcomes(gates, trial, validations, outcomes, _logits(args, trial, validations))
     _warn(outcomes, args.scores)

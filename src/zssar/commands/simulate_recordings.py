@@ -22,6 +22,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--subjects", type=int, default=12)
     parser.add_argument("--cameras", type=int, default=3, help="1 to 3")
+    parser.add_argument(
+        "--setups", type=int, default=1, help="1 to 8: heights and distances of the cameras, S of the file names"
+    )
     parser.add_argument("--classes", type=int, default=None, metavar="N", help="only the first N classes")
     parser.add_argument(
         "--class-names", type=Path, default=None, help="CSV with columns index,name (default: the classes of sim)"
@@ -40,21 +43,21 @@ def run(args) -> None:
         names = names[: args.classes]
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: choose 0 or a positive number")
-    check(names, args.subjects, args.cameras)
+    check(names, args.subjects, args.cameras, args.setups)
     jobs = [(name, label, subject) for label, name in enumerate(names) for subject in range(1, args.subjects + 1)]
     progress = Progress("simulate recordings", len(jobs) * args.cameras, "files")
     with _folder(args.output) as draft:
-        work = partial(_write, folder=draft, cameras=args.cameras, seed=args.seed)
+        work = partial(_write, folder=draft, cameras=args.cameras, seed=args.seed, setups=args.setups)
         for written in _mapped(work, jobs, args.workers):
             progress.step(written)
 
 
-def _write(job: tuple[str, int, int], folder: Path, cameras: int, seed: int) -> int:
+def _write(job: tuple[str, int, int], folder: Path, cameras: int, seed: int, setups: int) -> int:
     from zssar.datasets.simulated.generate import recordings
     from zssar.datasets.writers import ntu
 
     name, label, subject = job
-    recorded = recordings(name, label, subject, cameras, seed)
+    recorded = recordings(name, label, subject, cameras, seed, setups)
     for recording in recorded:
         ntu.write(folder, recording.tracks, recording.body_ids, recording.states, recording.order)
     return len(recorded)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
+FEATURE_FILES = ("seen_train.h5", "test.h5", "test_labels.csv")
 HELP = "many class draws and ablations of closed-form methods in one process"
 
 
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--key", type=json.loads, default={}, metavar="JSON", help="columns of the runs file that all rows share")
     add("--output", required=True, metavar="CSV", help="output: rows of the long runs file, values in percent")
     add("--classes", required=True, metavar="CSV", help="output: right answers per unseen class")
+    add("--record", required=True, help="output: run.json")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     from zssar import storage
     from zssar.errors import UserError
     from zssar.evaluation.protocols import RUN_COLUMNS
+    from zssar.provenance import RunRecord
     from zssar.sweeps import material, running
     from zssar.text.prompts import read_kind
     from zssar.training import Progress
@@ -42,6 +46,10 @@ def run(args: argparse.Namespace) -> None:
         first = error.errors()[0]
         raise UserError(f"--runs: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     paths = _pairs(args.texts, "--texts")
+    folders = _pairs(args.features, "--features")
+    inputs = {"skeletons": args.skeletons, "form": args.form, "texts": list(paths.values())}
+    inputs["features"] = [os.path.join(f, name) for f in folders.values() for name in FEATURE_FILES]
+    record = RunRecord("sweep_draws", {"runs": args.runs, "splits": args.splits, "validation": args.validation}, inputs)
 
     def texts_of(source, kinds):
         missing = [f"{source}/{kind}" for kind in kinds if f"{source}/{kind}" not in paths]
@@ -51,7 +59,6 @@ def run(args: argparse.Namespace) -> None:
 
     material_of = material.of_skeletons(args.skeletons)
     if args.features:
-        folders = _pairs(args.features, "--features")
         views = sorted(_views(runs))
         material_of = material.of_features(lambda split: _folder(folders, split), views, args.skeletons)
     quantities = read_kind(args.form).front.quantities
@@ -67,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
         for line in lines:
             writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in line.items()})
         storage.write_text(path, text.getvalue())
+    storage.write_json(args.record, record.finish(device="cpu", rows=len(table), texts=sorted(paths)))
 
 
 def _pairs(words: list[str], option: str) -> dict[str, str]:

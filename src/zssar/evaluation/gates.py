@@ -23,19 +23,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from zssar.errors import UserError, unknown
 from zssar.evaluation.calibration import Duel, fit_factor, units
 from zssar.evaluation.protocols import Outcome, gzsl_counts, gzsl_values, match_epoch, sent_to_unseen
 from zssar.evaluation.trials import Trial
 from zssar.storage import open_features
+
+if TYPE_CHECKING:  # scikit-learn takes a second to import, and most evaluations fit no gate
+    from sklearn.pipeline import Pipeline
 
 TEMPERATURES = tuple(range(1, 10))
 GATES = ("classifier", "ratio")
@@ -78,11 +77,15 @@ class Evidence:
 
     def features(self, temperature: float, k: int) -> np.ndarray:
         """(n, k + min(k, S))."""
+        from scipy.special import softmax
+
         return np.hstack([self.unseen[:, :k], softmax(self.logits / temperature, axis=1)[:, :k]])
 
 
 def evidence(trial: Trial, seed: int, epoch: int, logits: np.ndarray) -> Evidence:
     """Evidence of one epoch; ``logits`` as ``read_logits`` returns them."""
+    from scipy.special import softmax
+
     scores = trial.unseen_scores(seed, epoch)
     unit = units(trial.all_scores(seed, epoch), trial.seen)[:, None]
     answers = trial.unseen[scores.argmax(axis=1)]
@@ -121,6 +124,8 @@ def fit_gate(found: Sequence[Evidence], unseen_sample: Sequence[np.ndarray], k: 
 
     Raises UserError if one group has fewer than five samples.
     """
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     truth = np.concatenate(unseen_sample)
     k = min([k, *(e.logits.shape[1] for e in found), *(e.unseen.shape[1] for e in found)])
     if min(truth.sum(), (~truth).sum()) < 5:
@@ -145,6 +150,10 @@ def fit_gate(found: Sequence[Evidence], unseen_sample: Sequence[np.ndarray], k: 
 
 
 def _classifier() -> Pipeline:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, class_weight="balanced", solver="newton-cholesky"))
 
 

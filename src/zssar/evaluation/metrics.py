@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from zssar.errors import UserError
 
@@ -58,8 +57,15 @@ def harmonic(seen, unseen):
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Counts (K, K): row = true class, column = answer, both in the order of ``classes``."""
-    return confusion_matrix(labels, predicted, labels=classes)
+    """Counts (K, K): row = true class, column = answer, both in the order of ``classes``; others do not count."""
+    labels, predicted, classes = (np.asarray(a, np.int64) for a in (labels, predicted, classes))
+    top = max((int(a.max()) for a in (labels, predicted, classes) if a.size), default=-1)
+    row = np.full(top + 1, -1)
+    row[classes] = np.arange(len(classes))
+    at = np.stack([row[labels], row[predicted]])
+    result = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(result, tuple(at[:, (at >= 0).all(0)]), 1)
+    return result
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from zssar.errors import UserError
 from zssar.evaluation.metrics import harmonic
@@ -116,6 +115,8 @@ def paired_permutation(a: np.ndarray, b: np.ndarray, cluster: np.ndarray, draws:
     a, b: (n,) right answers, or shares of seeds. cluster (n,): samples that are exchanged together, e.g. the class;
     a range gives the usual test over samples. Exact where 2^clusters is at most ``draws``.
     """
+    from scipy import stats  # here and below: it takes half a second to import, and no single run needs it
+
     groups, index = np.unique(cluster, return_inverse=True)
     first, second = (np.bincount(index, weights=np.asarray(x, float)) for x in (a, b))
     if len(groups) < 2 or np.array_equal(first, second):
@@ -137,6 +138,8 @@ def paired_permutation(a: np.ndarray, b: np.ndarray, cluster: np.ndarray, draws:
 
 def signed_rank(a: Sequence[float], b: Sequence[float]) -> float:
     """Two-sided Wilcoxon signed-rank p value over paired draws; 1 if all differences are 0. NaN with under 2 draws."""
+    from scipy import stats
+
     a, b = np.asarray(a, float), np.asarray(b, float)
     if len(a) < 2:
         return math.nan
@@ -173,6 +176,8 @@ def ranking(values: Mapping[str, Sequence[float]], alpha: float = 0.05) -> Ranki
 
     Raises UserError with fewer than two methods or blocks, or if blocks are missing.
     """
+    from scipy import stats
+
     names = list(values)
     table = np.array([list(values[name]) for name in names], float) if names else np.zeros((0, 0))
     if table.ndim != 2 or len(names) < 2 or table.shape[1] < 2 or not np.isfinite(table).all():

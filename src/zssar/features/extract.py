@@ -16,7 +16,7 @@ from zssar import devices, provenance, storage
 from zssar.backbones.base import Backbone
 from zssar.datasets import splits
 from zssar.errors import UserError
-from zssar.features import ensemble, profiles, weights
+from zssar.features import ensemble, masking, profiles, weights
 from zssar.features import views as view_maker
 from zssar.features.clips import Clips, micro_batch
 from zssar.interfaces import Split
@@ -51,6 +51,15 @@ class Extractor:
             pooled = self.backbone.pool(self.backbone.maps(x, present), present).float()
             return pooled, self.backbone.classify(pooled.mean((2, 3))).float()[:, self.columns]
 
+    def _views(self, x: torch.Tensor, present: torch.Tensor) -> dict[str, torch.Tensor]:
+        names = [name for name in self.views if name != view_maker.MASKED]
+        with torch.inference_mode():
+            found = view_maker.views(*self._maps(x, present), names, self.layout)
+            if view_maker.MASKED in self.views:
+                thinned = (masking.masked(x, draw) for draw in range(masking.DRAWS))
+                found[view_maker.MASKED] = torch.stack([self._maps(y, present)[0].mean((2, 3)) for y in thinned], 1)
+        return found
+
     def blocks(self, data: Skeletons, rows: np.ndarray, progress: Progress | None = None):
         """Yield dicts of numpy views, some clips at a time, in the order of ``rows``."""
         sampling = self.card.training.get("sampling", "resize")
@@ -59,8 +68,7 @@ class Extractor:
             clips = Clips(data, block, self.layout, self.card.normalise, self.device)
             for part in torch.arange(len(block)).split(size):
                 x, present = clips.windows(part, self.card.frames, self.card.test_crop, None, sampling)
-                with torch.inference_mode():
-                    found = view_maker.views(*self._maps(x, present), self.views, self.layout)
+                found = self._views(x, present)
                 yield {name: value.cpu().numpy() for name, value in found.items()}
                 if progress is not None:
                     progress.step(len(part))

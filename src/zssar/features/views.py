@@ -1,4 +1,7 @@
-"""The views of a clip that methods ask for, all averages of one map (N, D, T', V') over persons, time and joints."""
+"""The views of a clip that methods ask for, averages of one map (N, D, T', V') over persons, time and joints.
+
+``pooled_masked`` alone needs maps of its own: those of the clip without its most active frames (masking.py).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from zssar.skeleton.layouts import Layout
 
 PARTS = ("parts2", "parts4", "parts6", "parts_purls")
 PHASES = ("start", "middle", "end")
-VIEWS = ("pooled", *PARTS, "phases", "grid", "seen_logits")
+MASKED = "pooled_masked"
+VIEWS = ("pooled", *PARTS, "phases", "grid", "seen_logits", MASKED)
 PROFILE = "profile"  # measured on the skeleton file (profiles.py), not on a network's map
 
 
@@ -49,7 +53,10 @@ def phase_matrix(frames: int) -> torch.Tensor:
 
 
 def views(pooled_map: torch.Tensor, logits: torch.Tensor, names, layout: Layout) -> dict[str, torch.Tensor]:
-    """(N, D, T', V') and (N, S) -> pooled (N, D), parts (N, P, D), phases (N, 3, D), grid (N, D, T', V'), logits."""
+    """(N, D, T', V') and (N, S) -> pooled (N, D), parts (N, P, D), phases (N, 3, D), grid (N, D, T', V'), logits.
+
+    names: any of ``VIEWS`` except ``MASKED``.
+    """
     result = {}
     for name in names:
         if name == "pooled":

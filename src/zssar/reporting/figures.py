@@ -17,9 +17,11 @@ Metrics = Mapping[str, Any]
 
 def run_title(metrics: Metrics) -> str:
     """Method, data set and split of a metrics.json."""
-    key = metrics["key"]
-    place = "/".join(key[k] for k in ("dataset", "split") if key.get(k))
-    return ", ".join(part for part in (key.get("method", ""), place) if part)
+    return ", ".join(part for part in (metrics["key"].get("method", ""), _place(metrics)) if part)
+
+
+def _place(metrics: Metrics) -> str:
+    return "/".join(metrics["key"][k] for k in ("dataset", "split") if metrics["key"].get(k))
 
 
 def run_labels(runs: Sequence[Metrics]) -> list[str]:
@@ -34,6 +36,13 @@ def run_labels(runs: Sequence[Metrics]) -> list[str]:
     return labels
 
 
+def renamed(metrics: Metrics, names: Mapping[str, str] | None) -> Metrics:
+    """The metrics with the method called as a table prints it."""
+    key = metrics["key"]
+    method = key.get("method", "")
+    return {**metrics, "key": {**key, "method": (names or {}).get(method, method)}}
+
+
 def _simulated(runs: Sequence[Metrics]) -> bool:
     return any(is_simulated(m["key"].get("dataset", "")) for m in runs)
 
@@ -45,7 +54,6 @@ def confusion(metrics: Metrics) -> Figure:
     counts = np.array([entry["confusion"] for entry in seeds.values()], float)
     rows = counts.sum(axis=2, keepdims=True)
     share = 100 * np.divide(counts, rows, out=np.full_like(counts, np.nan), where=rows > 0).mean(axis=0)
-    selection = next(iter(seeds.values()))["selection"]
     size = len(names)
     with style.paper():
         inches = float(np.clip(0.9 + 0.24 * size, 2.2, 5.4))
@@ -58,8 +66,7 @@ def confusion(metrics: Metrics) -> Figure:
         axes.spines[:].set_visible(False)
         axes.set_xlabel("answer")
         axes.set_ylabel("true class")
-        plural = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
-        figure.suptitle(f"{run_title(metrics)}\nunseen classes, {selection} epoch, {plural}", fontsize=8)
+        figure.suptitle(f"{run_title(metrics)}\nunseen classes, {_behind(metrics, counts)}", fontsize=8)
         if size <= 24:
             for i, j in np.argwhere(np.nan_to_num(share) >= 0.5):
                 dark = share[i, j] > 55
@@ -70,6 +77,21 @@ def confusion(metrics: Metrics) -> Figure:
         bar.outline.set_visible(False)
         style.simulated_note(figure, _simulated([metrics]))
     return figure
+
+
+def _behind(metrics: Metrics, counts: np.ndarray) -> str:
+    """Which epoch and how many seeds are behind the confusions (seeds, U, U).
+
+    A closed form has one epoch and no random number: nothing was selected, and every seed gives the same answers.
+    """
+    selection = next(iter(metrics["zsl"].values()))["selection"]
+    epochs = {o["epoch"] for o in metrics["outcomes"] if o["setting"] == "zsl"}
+    same = len(counts) > 1 and bool((counts == counts[0]).all())
+    if epochs == {1} and (same or len(counts) == 1):
+        return "closed form: one answer for every seed" if same else "one seed"
+    if same:
+        return f"{selection} epoch, the same for all {len(counts)} seeds"
+    return f"{selection} epoch, " + (f"mean of {len(counts)} seeds" if len(counts) > 1 else "one seed")
 
 
 def _class_accuracies(metrics: Metrics, setting: str) -> dict[str, float]:
@@ -130,6 +152,7 @@ def class_change(runs: Sequence[Metrics]) -> Figure:
                           ha="right" if left else "left", va="center", fontsize=6)  # fmt: skip
         reach = 1.6 * max(1.0, float(np.abs(change).max()))
         axes.set_xlim(-reach, reach)
+        axes.set_xticks([t for t in axes.get_xticks() if abs(t) <= min(100, reach)])  # room for words, not for numbers
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_yticks(range(len(order)), order)
         axes.invert_yaxis()
@@ -142,21 +165,21 @@ def class_change(runs: Sequence[Metrics]) -> Figure:
 def curves(runs: Sequence[Metrics]) -> Figure:
     """Seen-unseen curves with their area and the validated operating points; one thin line a seed."""
     style.require_few("runs", len(runs))
-    top = 0.0
+    top, handles = 0.0, []
     with style.paper():
         figure, axes = plt.subplots(figsize=(style.COLUMN + 0.4, style.COLUMN + 0.4))
         for i, (m, label) in enumerate(zip(runs, run_labels(runs))):
             style.require(bool(m["gzsl"]), f"{run_title(m)}: no seen-unseen curve; the test set has no seen class")
             colour = style.CATEGORIES[i % len(style.CATEGORIES)]
             areas = [entry["ausuc"] for entry in m["gzsl"].values()]
-            for j, entry in enumerate(m["gzsl"].values()):
-                name = f"{label}: AUSUC {np.mean(areas):.1f}" if j == 0 else None
-                axes.plot(entry["curve"]["unseen"], entry["curve"]["seen"], color=colour, linewidth=0.9, label=name)
+            look = {"color": colour, "marker": style.MARKERS[i % len(style.MARKERS)], "markeredgecolor": "white"}
+            handles.append(plt.Line2D([], [], **look, markersize=6, label=f"{label}: AUSUC {np.mean(areas):.1f}"))
+            for entry in m["gzsl"].values():
+                axes.plot(entry["curve"]["unseen"], entry["curve"]["seen"], color=colour, linewidth=0.9)
                 top = max(top, *entry["curve"]["unseen"], *entry["curve"]["seen"])
                 if "point" in entry:
                     point = entry["point"]["unseen"], entry["point"]["seen"]
-                    marker = style.MARKERS[i % len(style.MARKERS)]
-                    axes.plot(*point, marker, color=colour, markeredgecolor="white", markeredgewidth=0.6, markersize=6)
+                    axes.plot(*point, **look, markeredgewidth=0.6, markersize=6)
         grid = np.linspace(0.5, 100, 200)
         limit = min(100, 10 * np.ceil(top / 10 + 0.2))
         for h in (h for h in (5, 10, 20, 30, 40, 60, 80) if 0.15 * limit <= h < 0.95 * limit):
@@ -167,7 +190,7 @@ def curves(runs: Sequence[Metrics]) -> Figure:
         axes.set(xlim=(0, limit), ylim=(0, limit), xlabel="accuracy on unseen classes, U (%)")
         axes.set_ylabel("accuracy on seen classes, S (%)")
         axes.set_aspect("equal")
-        style.legend(figure, *axes.get_legend_handles_labels())
+        style.legend(figure, handles, [handle.get_label() for handle in handles])
         axes.set_title(run_title(runs[0]).split(", ")[-1] + "\nmarkers: factor chosen on validation splits")
         style.simulated_note(figure, _simulated(runs))
     return figure
@@ -180,6 +203,7 @@ def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zs
     deviation over seeds.
     """
     lines: dict[str, list[tuple[float, float, float]]] = {}
+    places = list(dict.fromkeys(map(_place, runs)))
     for m in runs:
         value = m.get("align", {}).get("params", {}).get(name)
         style.require(
@@ -190,17 +214,18 @@ def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zs
             found = _main_values(m, setting, metric)
             if setting in settings and found:
                 spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
-                place = f"{label}, {m['key'].get('dataset', '')}/{m['key'].get('split', '')}"
-                lines.setdefault(place, []).append((float(value), float(np.mean(found)), spread))
+                line = label if len(places) == 1 else f"{label}, {_place(m)}"
+                lines.setdefault(line, []).append((float(value), float(np.mean(found)), spread))
     style.require_few("lines", len(lines))
     with style.paper():
         figure, axes = plt.subplots(figsize=(style.COLUMN + 0.6, 2.7))
-        for i, (label, points) in enumerate(sorted(lines.items())):
+        for i, (label, points) in enumerate(lines.items()):
             x, y, spread = np.array(sorted(points)).T
             mark = style.MARKERS[i % len(style.MARKERS)] + "-"
             axes.errorbar(x, y, spread, fmt=mark, color=style.CATEGORIES[i], elinewidth=0.7, label=label)
         axes.set_xticks(sorted({p[0] for points in lines.values() for p in points}))
         axes.set(xlabel=name.replace("_", " "), ylabel="accuracy (%)", ylim=(0, None))
+        axes.set_title(places[0] if len(places) == 1 else "")
         style.legend(figure, *axes.get_legend_handles_labels())
         style.simulated_note(figure, _simulated(runs))
     return figure

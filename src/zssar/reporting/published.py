@@ -18,7 +18,10 @@ METRICS = {"acc": "top1", "S": "seen", "U": "unseen", "H": "harmonic"}
 
 @dataclass(frozen=True)
 class Published:
-    """A printed value in percent. ``method`` may carry a variant in brackets or after a comma, as in the source."""
+    """A printed value in percent. ``method`` may carry a variant in brackets or after a comma, as in the source.
+
+    setting: zsl, gzsl (calibrated stacking, or a source that does not say) or gzsl_gate (answered through a gate).
+    """
 
     method: str
     dataset: str
@@ -44,7 +47,7 @@ def published() -> tuple[Published, ...]:
             *_place(row["dataset"], row["protocol"]),
             row["backbone"],
             row["text_encoder"],
-            row["setting"].lower(),
+            row["setting"].lower().replace(" ", "_"),
             METRICS[row["metric"]],
             float(row["value"]),
             row["source"],

@@ -2,7 +2,7 @@
 
 A run is a folder named in the column ``run`` of the runs file. Its ``run.json`` was written by ``align``, its
 ``metrics.json`` by ``evaluate``. Tables that travel without their runs (``results/reference``) keep the records beside
-them in a folder ``records``, under the same path less the leading ``results/``.
+them in a folder ``records``, under the same path less the leading ``results/``; ``zssar export_table`` puts them there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from zssar.errors import UserError
+from zssar.errors import UserError, unknown
 from zssar.provenance import file_digest
 from zssar.storage import read_json
 
@@ -41,12 +41,25 @@ class Input:
 
 @dataclass(frozen=True)
 class Record:
-    """``steps``: verb -> what its record says, in the order align, evaluate; empty if no record was found."""
+    """``steps``: verb -> what its record says, in the order align, evaluate; empty if no record was found.
+
+    metrics: the whole of metrics.json, empty where the table travelled without it. outcomes: what every selection took
+    and reached, seed by seed.
+    """
 
     run: str
     steps: dict[str, dict[str, Any]]
     metrics: dict[str, Any]
     place: Path | None
+    outcomes: Sequence[dict[str, Any]] = ()
+
+    def chosen(self) -> str:
+        """Which epochs the selections took, in one line; empty if unknown."""
+        found: dict[str, list[str]] = {}
+        for outcome in self.outcomes:
+            if outcome["setting"] == "zsl":
+                found.setdefault(outcome["selection"], []).append(str(outcome["epoch"]))
+        return "; ".join(f"{name}: epoch {', '.join(epochs)}" for name, epochs in found.items())
 
 
 def runs_file(table: Path | str) -> Path:
@@ -54,27 +67,55 @@ def runs_file(table: Path | str) -> Path:
     table = Path(table)
     base = table.name.removesuffix(".runs.csv") if table.name.endswith(".runs.csv") else table.stem
     path = table.with_name(f"{base}.runs.csv")
-    if not path.is_file():
+    if path.is_file():
+        return path
+    known = sorted(p.name.replace(".runs.csv", ".csv") for p in table.parent.glob("*.runs.csv"))
+    if known and table.exists():
         raise UserError(
-            f"{path} does not exist, and every line behind {table} would be in it. Tables are built by "
-            "snakemake --cores all results/<table>.csv"
+            f"{path} does not exist: {table.name} is no table of runs, or came without its lines. Tables of runs in "
+            f"{table.parent}: {', '.join(known)}"
         )
-    return path
+    if known:
+        raise unknown("table", table.name, known, str(table.parent))
+    raise UserError(
+        f"{path} does not exist, and every line behind {table} would be in it. Tables are built by "
+        "snakemake --cores all results/<table>.csv"
+    )
 
 
 def find(run: str, beside: Path | str, root: Path | str = ".") -> Record:
     """The record of a run: in ``records`` beside a table in the folder ``beside``, else in the run's own folder."""
-    tail = Path(run)
-    if tail.parts[:1] == ("results",):
-        tail = tail.relative_to("results")
-    for place in (Path(beside) / "records" / tail, Path(root) / run):
+    for place in (Path(beside) / "records" / inside_results(run), Path(root) / run):
         metrics = read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
+        judged = metrics or (read_json(place / "evaluate.json") if (place / "evaluate.json").is_file() else {})
         align = read_json(place / "run.json") if (place / "run.json").is_file() else metrics.get("align")
-        found = {"align": align, "evaluate": metrics.get("evaluation")}
+        found = {"align": align, "evaluate": judged.get("evaluation")}
         steps = {verb: step for verb, step in found.items() if step}
         if steps:
-            return Record(run, steps, metrics, place)
+            return Record(run, steps, metrics, place, judged.get("outcomes", []))
     return Record(run, {}, {}, None)
+
+
+def inside_results(path: str) -> Path:
+    """A recorded path less the leading ``results/``: its place in ``records``."""
+    found = Path(path)
+    return found.relative_to("results") if found.parts[:1] == ("results",) else found
+
+
+def find_network(record: Record, beside: Path | str, root: Path | str = ".") -> tuple[str, dict[str, Any]]:
+    """(folder, record) of the network whose features a run read, by where the workflow keeps it; empty if not there.
+
+    Nothing is found for features without a network, an ensemble of streams, or a borrowed network.
+    """
+    features = next((one for one in inputs_of(record.steps.get("align", {})) if one.name == "seen_train"), None)
+    parts = Path(features.path).parts if features else ()
+    if len(parts) < 3 or parts[:2] != ("results", "features"):
+        return "", {}
+    folder = str(Path("results", "backbones", *parts[2:-1]))
+    for place in (Path(beside) / "records" / inside_results(folder), Path(root) / folder):
+        if (place / "run.json").is_file():
+            return folder, read_json(place / "run.json")
+    return folder, {}
 
 
 def pasteable(command: str) -> str:

@@ -28,7 +28,7 @@ SPLITS_SHOWN = 3  # of one table: splits with recordings
 
 @dataclass(frozen=True)
 class Source:
-    """A table of the page. lines: its runs file; built: its cells; folder: where it lies."""
+    """A table of the page. lines: its runs file, in the order and by the names of the table; built: its cells."""
 
     name: str
     lines: pd.DataFrame
@@ -41,7 +41,11 @@ def read_source(path: Path | str, params: Mapping[str, Any]) -> Source:
     path = records.runs_file(path)
     lines = runs.read_runs([path])
     name = str(lines["table"].iloc[0]) or path.name.removesuffix(".runs.csv")
-    return Source(name, lines, tables.build(lines, name, tables.read_params(dict(params))), path.parent)
+    asked = tables.read_params(dict(params))
+    built = tables.build(lines, name, asked)
+    lines = runs.in_order(lines, asked.order)
+    lines = lines.assign(method=lines["method"].map(lambda method: asked.names.get(method, method)))
+    return Source(name, lines, built, path.parent)
 
 
 class Page:
@@ -162,7 +166,7 @@ class Page:
         dataset, split = lines[["dataset", "split"]].iloc[0]
         return {
             "name": f"{source.name}: {dataset}/{split}",
-            "note": f"Best main number: {best.method}, {best.selection} epoch {best.epoch}, seed {best.seed}: "
+            "note": f"Best main number: {best.method}, {_epoch(best)}seed {best.seed}: "
             f"{100 * best.right().mean():.1f} % of {len(best.truth)} recordings right, "
             f"{len(best.names)} unseen classes. First three answers of each method.",
             "clips": [self._clip(clip) for clip in shown],
@@ -192,7 +196,7 @@ class Page:
                 "folder": run,
                 "name": run.removeprefix("results/runs/"),
                 "steps": [_step(verb, step) for verb, step in self.records[run].steps.items()],
-                "epochs": chosen_epochs(self.records[run].metrics),
+                "epochs": self.records[run].chosen(),
                 "rebuild": records.rebuild_commands(self.table_of[run], run, self.root),
             }
             for run, i in self.index.items()
@@ -204,6 +208,11 @@ class Page:
             {"cells": self.cells, "clips": self.clips, "splits": self.splits}, ensure_ascii=False, separators=(",", ":")
         )
         return Markup(text.replace("<", "\\u003c"))
+
+
+def _epoch(found: Answers) -> str:
+    """Which epoch answers; nothing for the only one of a closed form."""
+    return "" if found.epoch == 1 else f"{found.selection} epoch {found.epoch}, "
 
 
 def _lines_of(lines: pd.DataFrame, label: Mapping[str, str]) -> pd.DataFrame:
@@ -246,15 +255,6 @@ def _heads(built: tables.Table, group: str, column: tables.Column) -> list[dict[
 def anchor(name: str) -> str:
     """A name as the id of an element."""
     return "table-" + re.sub(r"[^a-zA-Z0-9]+", "-", name)
-
-
-def chosen_epochs(metrics: Mapping[str, Any]) -> str:
-    """Which epochs the selections took, in one sentence; empty without metrics."""
-    found: dict[str, list[str]] = {}
-    for outcome in metrics.get("outcomes", []):
-        if outcome["setting"] == "zsl":
-            found.setdefault(outcome["selection"], []).append(str(outcome["epoch"]))
-    return "; ".join(f"{name}: epoch {', '.join(epochs)}" for name, epochs in found.items())
 
 
 def _step(verb: str, step: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,13 @@ def read_runs(paths: Sequence[Path | str], table: str | None = None) -> pd.DataF
     return runs.sort_values(IDENTITY, ignore_index=True)
 
 
+def in_order(runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """The lines with methods in this order, others after them by name: what figures and lists then follow."""
+    position = {m: i for i, m in enumerate(methods)}
+    at = runs["method"].map(lambda m: (position.get(m, len(position)), m))
+    return runs.loc[at.sort_values(kind="stable").index].reset_index(drop=True)
+
+
 def column_group(split: str, groups: Mapping[str, Sequence[str]] | None = None) -> str:
     """The column a split belongs to: a named group, the family of a random draw, or the split itself."""
     for name, members in (groups or {}).items():

@@ -20,9 +20,11 @@ from zssar.errors import UserError, unknown
 from zssar.storage import whole
 
 COLUMN, PAGE = 3.4, 7.0  # widths in inches of one text column and of a page
+LINE = 0.15  # height in inches of a row of a legend
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = "osD^vPX*"
 MAGNITUDE = "Blues"
+TWO_SIDED = "PuOr_r"  # orange: more than the middle, violet: less
 SUFFIXES = (".png", ".pdf", ".svg")
 
 RC = {
@@ -75,10 +77,14 @@ def simulated_note(figure: Figure, simulated: bool) -> None:
 def legend(
     figure: Figure, handles: Sequence, labels: Sequence[str], where: str = "outside lower center", **more
 ) -> None:
-    """A legend outside the axes with as many columns as fit into the width of the figure."""
+    """A legend above or below the axes with as many columns as fit into the width of the figure.
+
+    The figure grows by the rows of the legend, so that many methods leave the axes as large as few do.
+    """
     widest = max((len(label) for label in labels), default=1)
-    columns = int(figure.get_figwidth() / (0.055 * widest + 0.45))
-    figure.legend(handles, labels, loc=where, ncols=max(1, min(columns, len(labels))), **more)
+    columns = max(1, min(int(figure.get_figwidth() / (0.055 * widest + 0.4)), len(labels)))
+    figure.set_figheight(figure.get_figheight() + LINE * -(-len(labels) // columns))
+    figure.legend(handles, labels, loc=where, ncols=columns, **more)
 
 
 def require_few(what: str, count: int) -> None:

@@ -20,10 +20,10 @@ from zssar.reporting.runs import FACTORS, Cell, cell, chance, column_group, titl
 
 class TableParams(BaseModel):
     """What a table may be told. ``order``: methods from top to bottom, others follow by name. ``names``: methods as
-    printed. ``groups``: column name -> splits averaged in it. ``published``: sources in published.csv, e.g.
-    "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or encoder -> its name
-    there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data sets to be called
-    simulated besides ``sim``."""
+    printed (not in the CSV file). ``groups``: column name -> splits averaged in it. ``published``: sources in
+    published.csv, e.g. "PURLS supp. T8", whose values are shown beside ours; ``published_as``: our method, backbone or
+    encoder -> its name there. ``setting``: what the table holds, see the schema of config.yaml. ``simulated``: data
+    sets to be called simulated besides ``sim``."""
 
     model_config = ConfigDict(extra="forbid")
     title: str = ""
@@ -73,10 +73,12 @@ BOLD = {c.head for c in COLUMNS if c.selection == "main"}
 
 @dataclass
 class Table:
-    """Everything the three writers need. rows: labels per row; cells[row][group][column head]."""
+    """Everything the three writers need. methods, labels: keys and what is printed, per row; cells[row][group][column
+    head]."""
 
     title: str
     notes: list[str]
+    methods: list[str]
     labels: list[dict[str, str]]
     groups: list[str]
     chance: dict[str, float]
@@ -130,7 +132,8 @@ def build(runs: pd.DataFrame, name: str, params: TableParams) -> Table:
         published.append({g: find(params.published, key["method"], g, row, varying, names) for g in groups})
     levels = {g: chance(runs[runs["group"] == g]) for g in groups}
     title, data = _title(runs, name, params, groups, levels)
-    table = Table(title, [], labels, groups, levels, cells, published, _ranks(cells, groups), data)
+    methods, ranks = keys["method"].tolist(), _ranks(cells, groups)
+    table = Table(title, [], methods, labels, groups, levels, cells, published, ranks, data)
     table.notes = _notes(runs, table, varying)
     return table
 
@@ -141,10 +144,13 @@ def _cells(lines: pd.DataFrame) -> dict[str, Cell]:
 
 
 def _ranks(cells: list[dict[str, dict[str, Cell]]], groups: list[str]) -> list[float]:
-    """Average rank over splits by the main ZSL top-1 (1 = best, ties share); NaN for rows that lack a split."""
-    means = pd.DataFrame(
-        [[row[g]["ZSL top-1"].mean if "ZSL top-1" in row[g] else math.nan for g in groups] for row in cells]
-    )
+    """Average rank over splits by the main (or transductive) ZSL top-1; 1 is best, ties share; NaN without a split."""
+
+    def main(row: dict[str, Cell]) -> float:
+        found = row.get("ZSL top-1") or row.get("transductive ZSL top-1")
+        return found.mean if found else math.nan
+
+    means = pd.DataFrame([[main(row[g]) for g in groups] for row in cells])
     return means.rank(ascending=False).mean(axis=1, skipna=False).tolist()
 
 
@@ -212,10 +218,14 @@ def _gate_notes(heads: set[str]) -> list[str]:
 
 
 def to_csv(table: Table) -> pd.DataFrame:
-    """One line per row; columns ``<dataset>/<split> <setting> <metric> <selection> mean|sd``, unrounded."""
+    """One line per row; columns ``<dataset>/<split> <setting> <metric> <selection> mean|sd``, unrounded.
+
+    Methods under their keys, as in the runs file, not under the names that the other two writers print.
+    """
     lines = []
-    for label, row, published, rank in zip(table.labels, table.cells, table.published, table.ranks):
-        line: dict[str, Any] = {"data": table.data, **label, "rank": rank}
+    rows = zip(table.methods, table.labels, table.cells, table.published, table.ranks)
+    for method, label, row, published, rank in rows:
+        line: dict[str, Any] = {"data": table.data, **label, "method": method, "rank": rank}
         for group in table.groups:
             line[f"{group} zsl chance"] = table.chance[group]
             for column in table.columns(group):

@@ -51,7 +51,8 @@ def explain(table: Path | str, method: str | None = None, split: str | None = No
     for key, group in _cells(chosen):
         parts += ["", key, *_values(group)]
     for run in records.runs_of(chosen):
-        parts += ["", *_run(records.find(run, path.parent, root), name, root)]
+        record = records.find(run, path.parent, root)
+        parts += ["", *_run(record, *records.find_network(record, path.parent, root), name, root)]
     return "\n".join(parts) + "\n"
 
 
@@ -84,7 +85,7 @@ def _values(group: pd.DataFrame) -> list[str]:
     return shown
 
 
-def _run(record: records.Record, table: str, root: Path | str) -> list[str]:
+def _run(record: records.Record, place: str, network: dict, table: str, root: Path | str) -> list[str]:
     parts = [f"run {record.run}"]
     if not record.steps:
         parts.append("  no run record here: the run was deleted, or the table came without its records")
@@ -92,7 +93,11 @@ def _run(record: records.Record, table: str, root: Path | str) -> list[str]:
         parts.append(f"  record: {record.place}")
     for verb, step in record.steps.items():
         parts += _step(verb, step, root)
+    if network:
+        parts += [f"  {'network':<{WIDTH}} {place}", *_step("pretrain_backbone", network, root)]
     validation = records.validation_runs(record)
+    if record.chosen():
+        parts.append(f"  {'epochs, seed by seed':<{WIDTH}} {record.chosen()}")
     if validation:
         parts.append(f"  {'chosen on':<{WIDTH}} {', '.join(validation)}")
     for what, command in records.rebuild_commands(table, record.run, root):
@@ -106,7 +111,8 @@ def _step(verb: str, step: dict, root: Path | str) -> list[str]:
     def line(name: str, value) -> str:
         return f"    {name:<{WIDTH - 2}} {value}"
 
-    seeds: Sequence[int] = step.get("params", {}).get("seeds", [])
+    params = step.get("params", {})
+    seeds: Sequence[int] = params.get("seeds", [params["seed"]] if "seed" in params else [])
     machine = step.get("machine", {})
     parts = [f"  {verb}", line("finished", step.get("finished", "unknown")), line("commit", step.get("commit", "?"))]
     if str(step.get("commit", "")).endswith("+"):

@@ -1,5 +1,7 @@
 """The quantities of the motion profile, measured: what ``prompts/profile.md`` asks, as numbers of a recording.
 
+One more than that form asks is measured, ``facing``, for a form that asks it (``MORE``).
+
 Every quantity is one number per clip, invariant to where the sensor stands and how tall the person is (see ``person``
 for time, up, forward and the lengths L, G, A, W). A joint that a layout does not have gives NaN, "unknown", never zero;
 so do depth on image coordinates and a partner where there is none. ``definitions()`` lists them for the documentation.
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zssar.skeleton import person
+from zssar.skeleton import partners, person
 from zssar.skeleton.layouts import Layout
 from zssar.skeleton.person import FRAMES, SIDES, Person, high, low, norm
 from zssar.skeleton.transforms import Ragged
@@ -21,8 +23,6 @@ from zssar.skeleton.transforms import Ragged
 RATE = 30.0  # frames per second where a format tells none
 BLOCK = 128  # clips measured at a time, of like length
 UP = 1  # the y axis
-TREMOR = 0.02  # L: a step this small is jitter of the sensor
-TOUCH = 1.2  # L beyond which a distance is "far": further away says nothing more
 MIRROR = np.array([-1, 1, 1], np.float32)
 
 
@@ -35,12 +35,6 @@ class Definition(NamedTuple):
 
 
 # --- measurements shared by several quantities -----------------------------------------------------------------------
-
-
-def _effort(path: np.ndarray) -> np.ndarray:
-    """log(1 + length of the path), from means of three frames; steps of the size of tremor do not count."""
-    steps = np.diff(person.coarse(path), axis=1)
-    return np.log1p(np.sqrt(np.maximum(person.dot(steps, steps) - TREMOR**2, 0)).sum(1))
 
 
 def _stroke(path: np.ndarray, weight: np.ndarray, axis: int) -> np.ndarray:
@@ -124,7 +118,7 @@ def _alternation(p: Person) -> np.ndarray:
     left, right = (person.coarse(p.feet[side])[..., 1:] for side in ("left", "right"))
     whole = np.ones(left.shape[:2], np.float32)
     opposed = np.maximum(0, -_likeness(left, right, whole, 0.01))
-    return opposed * np.minimum(_effort(p.feet["left"]), _effort(p.feet["right"]))
+    return opposed * np.minimum(person.effort(p.feet["left"]), person.effort(p.feet["right"]))
 
 
 def _fastest(p: Person) -> np.ndarray:
@@ -143,7 +137,7 @@ def _hold(p: Person) -> np.ndarray:
 def _hand_to_head(p: Person) -> np.ndarray:
     head = p.local("head", "spine_shoulder")
     nearest = np.fmin(*(low(norm(hand - head)) for hand in p.hands.values()))
-    return -np.minimum(nearest, TOUCH)
+    return -np.minimum(nearest, person.TOUCH)
 
 
 def _sideways(p: Person, side: str, sign: int) -> np.ndarray:
@@ -189,7 +183,9 @@ def _feet_apart(p: Person) -> np.ndarray:
 
 SINGLE = {
     "trunk_motion": Definition(
-        lambda p: np.mean([_effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0),
+        lambda p: np.mean(
+            [person.effort(p.joint(f"spine_{end}") / p.trunk[..., None]) for end in ("base", "shoulder")], 0
+        ),
         "log L",
         "log(1 + path) of pelvis and chest through space, mean of both",
     ),
@@ -235,10 +231,10 @@ SINGLE = {
 }
 SIDED = {
     "{}_hand_motion": Definition(
-        lambda p, s: _effort(p.hands[s]), "log L", "log(1 + path) of the wrist about the chest"
+        lambda p, s: person.effort(p.hands[s]), "log L", "log(1 + path) of the wrist about the chest"
     ),
     "{}_foot_motion": Definition(
-        lambda p, s: _effort(p.feet[s]), "log L", "log(1 + path) of the ankle about the pelvis"
+        lambda p, s: person.effort(p.feet[s]), "log L", "log(1 + path) of the ankle about the pelvis"
     ),
     "{}_hand_top": Definition(
         lambda p, s: high(p.height(f"{s}_wrist")), "L", "greatest height of the wrist over the standing hip"
@@ -281,15 +277,10 @@ SIDED = {
         "greatest height of the ankle above its place on the floor",
     ),
 }
-PARTNER = {
-    "two_people": ("share", "share of the frames in which a second person is there"),
-    "approach": ("L", "horizontal distance of the pelvises, end minus start"),
-    "contact": ("L", "minus the smallest distance of a wrist or ankle of one to a joint of the other, at most 1.2"),
-    "partner_motion": ("ratio", "path of the second person's limbs, relative to the first's, at most 1.5"),
-}
-DEPTH = ("thrust", "forward", "travel", "turn", "twist", "trunk_bend")  # unknown on image coordinates
+DEPTH = ("thrust", "forward", "travel", "turn", "twist", "trunk_bend", "facing")  # unknown on image coordinates
 
-# In the order of prompts/profile.md.
+# In the order of prompts/profile.md. Its answers are frozen, so what was added later stands behind (MORE): a form finds
+# its columns by name, and methods leave alone what their form does not ask.
 FORM = """
     right_hand_motion left_hand_motion right_foot_motion left_foot_motion trunk_motion speed
     right_hand_top left_hand_top right_hand_bottom left_hand_bottom right_hand_across left_hand_across
@@ -299,17 +290,18 @@ FORM = """
     right_elbow_bend left_elbow_bend right_knee_bend left_knee_bend trunk_bend pelvis_drop pelvis_change jump
     right_foot_lift left_foot_lift feet_apart travel turn trunk_twist two_people approach contact partner_motion
 """
+MORE = ("facing",)
 
 
 def names() -> tuple[str, ...]:
-    """All quantities in the order of ``measure_clips``'s columns."""
-    return tuple(FORM.split())
+    """All quantities in the order of ``measure_clips``'s columns: those of the form, then ``MORE``."""
+    return (*FORM.split(), *MORE)
 
 
 def definitions() -> dict[str, tuple[str, str]]:
     """Unit and rule of every quantity, in the order of ``names()``."""
     known = {pattern.format(side): (d.unit, d.rule) for pattern, d in SIDED.items() for side in SIDES}
-    known |= {name: (d.unit, d.rule) for name, d in SINGLE.items()} | PARTNER
+    known |= {name: (d.unit, d.rule) for name, d in SINGLE.items()} | partners.DEFINITIONS
     return {name: known[name] for name in names()}
 
 
@@ -357,32 +349,8 @@ def _measure(skeletons: Ragged, rows: np.ndarray, layout: Layout, rate: float, v
     with np.errstate(all="ignore"):
         columns = {p.format(s): d.measure(first, s) for p, d in SIDED.items() for s in SIDES}
         columns |= {name: d.measure(first) for name, d in SINGLE.items()}
-        columns |= _partner(first, skeletons, rows, layout, matrix)
+        columns |= partners.measure(first, skeletons, rows, layout, matrix)
     if layout.dimensions == 2:
         columns |= {name: np.full(len(rows), np.nan) for name in columns if any(word in name for word in DEPTH)}
     result = np.stack([columns[name] for name in names()], 1)
     return np.where(np.isfinite(result), result, np.nan)
-
-
-def _partner(first: Person, skeletons: Ragged, rows: np.ndarray, layout: Layout, matrix: np.ndarray) -> dict:
-    columns = {"two_people": np.zeros(len(rows)), **{name: np.full(len(rows), np.nan) for name in list(PARTNER)[1:]}}
-    if skeletons.joints.shape[1] < 2:
-        return columns
-    columns["two_people"] = person.presence(skeletons, rows, 1)
-    there = np.flatnonzero(columns["two_people"])
-    if not len(there):
-        return columns
-    a = Person(first.x[:, there], first.seconds[there])
-    b = Person(person.rotated(person.clips(skeletons, rows[there], layout, 1), matrix[there]), a.seconds)
-    gap = norm((a.joint("spine_base") - b.joint("spine_base"))[..., [0, 2]]) / a.trunk
-    near = [
-        low(np.fmin.reduce(norm(one.joint(f"{side}_{tip}") - other.x)))
-        for one, other in ((a, b), (b, a))
-        for side in SIDES
-        for tip in ("wrist", "ankle")
-    ]
-    efforts = [sum(np.expm1(_effort(limb)) for limb in one.limbs) for one in (a, b)]
-    columns["approach"][there] = person.net(gap)
-    columns["contact"][there] = -np.minimum(np.fmin.reduce(near) / a.trunk[:, 0], TOUCH)
-    columns["partner_motion"][there] = np.minimum(efforts[1] / np.maximum(efforts[0], 1e-6), 1.5)
-    return columns

@@ -24,6 +24,8 @@ LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 ROLES = ("head", "spine_shoulder", "spine_base", *(f"{side}_{joint}" for side in SIDES for joint in LIMBS))
 CENTRES = {"spine_base": "hip", "spine_shoulder": "shoulder"}  # made of their two sides where a layout lacks them
 WINDOW = 1.5  # half the width, in recorded frames, of the mean that follows the median
+TREMOR = 0.02  # L: a step this small is jitter of the sensor
+TOUCH = 1.2  # L beyond which a distance is "far": further away says nothing more
 EDGE = FRAMES // 10  # frames averaged for "at the start" and "at the end"
 TILT = np.deg2rad(35)  # a body axis further from the recording's vertical is no upright stance
 MAIN = 0.7  # share of the furthest distance from rest beyond which a limb is in the main part of the action
@@ -82,6 +84,12 @@ def net(x: np.ndarray) -> np.ndarray:
 def coarse(path: np.ndarray) -> np.ndarray:
     """(N, T, ...) -> (N, T / 3, ...): means of three frames, for sums over time that jitter would inflate."""
     return path.reshape(path.shape[0], -1, 3, *path.shape[2:]).mean(2)
+
+
+def effort(path: np.ndarray) -> np.ndarray:
+    """log(1 + length of the path), from means of three frames; steps of the size of tremor do not count."""
+    steps = np.diff(coarse(path), axis=1)
+    return np.log1p(np.sqrt(np.maximum(dot(steps, steps) - TREMOR**2, 0)).sum(1))
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

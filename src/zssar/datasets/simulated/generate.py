@@ -6,14 +6,13 @@ import csv
 import zlib
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
 from zssar.datasets.simulated.programs import people, perform, program
-from zssar.datasets.simulated.recording import AZIMUTH, Recording, place, record
+from zssar.datasets.simulated.recording import AZIMUTH, SETUPS, Recording, place, record
 from zssar.errors import UserError
-
-SETUP = 1
 
 
 def sim_classes() -> tuple[str, ...]:
@@ -28,40 +27,60 @@ def performance(name: str, subject: int, seed: int = 0) -> np.ndarray:
     return perform(name, people(name, subject, seed), rng)
 
 
-def recordings(name: str, label: int, subject: int, cameras: int = 3, seed: int = 0) -> list[Recording]:
-    """The recordings of one performance by cameras 1 to ``cameras``.
+def setup_of(name: str, subject: int, setups: int) -> int:
+    """The setup (1 to ``setups``) in which a subject performs a class.
 
-    Depends on its arguments alone, not on what else is simulated; ``label`` is only written down.
+    Pairs of subjects take turns, beginning elsewhere for every class. Each setup then has every class, both
+    replications and (over many classes) every subject, so that cross-setup, cross-subject and cross-view are three
+    different questions.
     """
-    key = zlib.crc32(name.encode())
+    return 1 + (zlib.crc32(name.encode()) + (subject - 1) // 2) % setups
+
+
+def recordings(
+    name: str, label: int, subject: int, cameras: int = 3, seed: int = 0, setups: int = 1
+) -> list[Recording]:
+    """The recordings of one performance by cameras 1 to ``cameras``, in one of ``setups`` setups (see ``setup_of``).
+
+    Depends on its arguments alone, not on what else is simulated; ``label`` is only written down. Another number of
+    setups changes where the cameras stand, and nothing about the performance.
+    """
+    key, setup = zlib.crc32(name.encode()), setup_of(name, subject, setups)
     replication = 1 + subject % 2
     stage = np.random.default_rng([seed, 4, key, subject])
     joints = place(performance(name, subject, seed), replication, stage)
     result = []
     for camera in range(1, cameras + 1):
         rng = np.random.default_rng([seed, 2, key, subject, camera])
-        ident = f"S{SETUP:03d}C{camera:03d}P{subject:03d}R{replication:03d}A{label + 1:03d}"
-        meta = {"sample_id": ident, "label": label, "subject": subject, "setup": SETUP, "replication": replication}
-        result.append(record(joints, camera, rng, **meta))
+        ident = f"S{setup:03d}C{camera:03d}P{subject:03d}R{replication:03d}A{label + 1:03d}"
+        meta: dict[str, Any] = {"sample_id": ident, "label": label, "subject": subject, "replication": replication}
+        result.append(record(joints, camera, rng, setup, **meta))
     return result
 
 
 def simulate(
-    class_names: Sequence[str] | None = None, subjects: int = 12, cameras: int = 3, seed: int = 0
+    class_names: Sequence[str] | None = None, subjects: int = 12, cameras: int = 3, seed: int = 0, setups: int = 1
 ) -> Iterator[Recording]:
     """Recordings of all classes, subjects and cameras, in that order. Labels are positions in ``class_names``.
 
     Raises UserError for a class without a motion program, or for a number that makes no sense.
     """
     names = tuple(class_names) if class_names is not None else sim_classes()
-    check(names, subjects, cameras)
+    check(names, subjects, cameras, setups)
     for label, name in enumerate(names):
         for subject in range(1, subjects + 1):
-            yield from recordings(name, label, subject, cameras, seed)
+            yield from recordings(name, label, subject, cameras, seed, setups)
 
 
-def check(names: Sequence[str], subjects: int, cameras: int) -> None:
+def check(names: Sequence[str], subjects: int, cameras: int, setups: int = 1) -> None:
     """Raise UserError where ``simulate`` could not go on."""
+    if not 1 <= setups <= len(SETUPS):
+        raise UserError(f"setups: {setups}; the simulated stage has 1 to {len(SETUPS)}")
+    if 2 * setups > max(subjects, 2):
+        raise UserError(
+            f"setups: {setups} with {subjects} subjects; every setup takes two subjects of each class, so there are at "
+            f"most {max(1, subjects // 2)}"
+        )
     if not 1 <= cameras <= len(AZIMUTH):
         raise UserError(f"cameras: {cameras}; the simulated stage has 1 to {len(AZIMUTH)}")
     if not 1 <= subjects <= 999:

@@ -16,6 +16,18 @@ AZIMUTH = {1: 0.0, 2: -np.pi / 4, 3: np.pi / 4}
 FACED = {1: 2, 2: 3}  # replication -> camera
 TILT = {1: 0.04, 2: -0.03, 3: 0.07}  # radians, looking down
 HEIGHT = {1: 1.05, 2: 0.95, 3: 1.15}  # metres above the floor
+NEAR, FAR = 2.8, 3.4  # metres from the middle of the stage
+# Setups, as NTU RGB+D calls other heights and distances of its cameras: metres added to both, for all three cameras.
+SETUPS = {
+    1: (0.0, 0.0),
+    2: (0.45, 0.6),
+    3: (-0.30, -0.5),
+    4: (0.80, 0.2),
+    5: (-0.15, 0.8),
+    6: (0.60, -0.4),
+    7: (0.25, -0.7),
+    8: (0.95, 0.5),
+}
 
 _ROLE = KINECT25.roles
 # Standard deviation of a joint in plain sight, metres: trunk, limbs, then what the sensor only guesses.
@@ -53,11 +65,15 @@ def place(joints: np.ndarray, replication: int, rng: np.random.Generator) -> np.
     return joints @ rotation(facing)[0].T + spot
 
 
-def view(joints: np.ndarray, camera: int, distance: float) -> np.ndarray:
-    """World (..., 3) to the space of a camera that stands ``distance`` metres from the middle of the stage."""
+def view(joints: np.ndarray, camera: int, distance: float, setup: int = 1) -> np.ndarray:
+    """World (..., 3) to the space of a camera that stands ``distance`` metres from the middle of the stage.
+
+    In a setup with a higher camera it looks further down, so that the body stays in the middle of the image.
+    """
+    higher = SETUPS[setup][0]
     seen = joints @ rotation(AZIMUTH[camera])[0].T
-    seen = seen - np.array([0.0, HEIGHT[camera], -distance])
-    return seen @ rotation(pitch=TILT[camera])[0].T
+    seen = seen - np.array([0.0, HEIGHT[camera] + higher, -distance])
+    return seen @ rotation(pitch=TILT[camera] + float(np.arctan2(higher, distance)))[0].T
 
 
 def hidden(joints: np.ndarray) -> np.ndarray:
@@ -81,13 +97,16 @@ def _wandering(noise: np.ndarray, memory: float) -> np.ndarray:
     return noise
 
 
-def track(joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy joints and tracking states: jitter, slow drift of hidden joints, now and then a joint that jumps away."""
+def track(joints: np.ndarray, rng: np.random.Generator, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy joints and tracking states: jitter, slow drift of hidden joints, now and then a joint that jumps away.
+
+    noise: factor of the jitter.
+    """
     m, t, v, _ = joints.shape
     away = hidden(joints)
     jitter = _wandering(rng.standard_normal((m, t, v, 3)), 0.5)
     drift = _wandering(rng.standard_normal((m, t, v, 3)), 0.93)
-    size = (NOISE * (1.0 + 1.5 * away))[..., None]
+    size = (noise * NOISE * (1.0 + 1.5 * away))[..., None]
     noisy = joints + size * jitter * [1.0, 1.0, 1.3] + (0.035 * away)[..., None] * drift
     states = np.where(away > 0.35, 1, 2).astype(np.uint8)
     for person in range(m):
@@ -112,9 +131,17 @@ LIMBS = np.array(
 )
 
 
-def record(joints: np.ndarray, camera: int, rng: np.random.Generator, **meta) -> Recording:
-    """A recording of a performance that ``place`` put on the stage; ``meta`` goes into the SkeletonSequence."""
-    seen, states = track(view(joints, camera, rng.uniform(2.8, 3.4)), rng)
+def record(joints: np.ndarray, camera: int, rng: np.random.Generator, setup: int = 1, **meta) -> Recording:
+    """A recording of a performance that ``place`` put on the stage; ``meta`` goes into the SkeletonSequence.
+
+    Depth noise of a Kinect grows with the square of the distance (Khoshelham and Elberink, Sensors 2012); between
+    setups the jitter does, too.
+    """
+    further = SETUPS[setup][1]
+    middle = (NEAR + FAR) / 2
+    meta = {**meta, "setup": setup}
+    distance = rng.uniform(NEAR, FAR) + further
+    seen, states = track(view(joints, camera, distance, setup), rng, ((middle + further) / middle) ** 2)
     present = np.ones(seen.shape[:2], bool)
     actors = _sequence(seen, present.copy(), camera, meta)  # the tracker breaks up its own copy
     bodies = _Bodies(seen, states, present, rng)

@@ -9,7 +9,8 @@ logits in float32, relative to the largest logit.
 Clips: 3 x T x 25 x 2 random numbers with both bodies; `one body` repeats ours with 80 % one-person clips.
 Parts: `steps` (above; with microseconds per clip on a GPU), `epochs`: whole epochs over NTU-60-sized data (40,091
 clips) with the trainer, augmentation included, and what 80 of them take; `extraction`: 56,578 clips through the
-extractor into a feature file; `compile`: torch.compile against eager, after its seconds of compiling. On a CPU
+extractor into a feature file; `compile`: torch.compile against eager, after its seconds of compiling; `once`:
+one step and one batch of features with their memory, for networks that are too slow for rounds. On a CPU
 `steps` alone is the default, and --clips makes the others feasible. Freed memory is kept, as the commands do on CPUs
 (--give-back: not, to see what it is worth).
 """
@@ -268,11 +269,28 @@ def forward(model, x, present, dtype):
     return run
 
 
+def once(name: str, args) -> str:
+    """One training step and one batch of features, both the first of their process, and the memory they need."""
+    import resource
+
+    x = torch.randn(args.batch, 3, args.frames, 25, 2).to(args.device)
+    present = torch.ones(args.batch, 2, dtype=torch.bool, device=args.device)
+    target = torch.zeros(args.batch, dtype=torch.long, device=args.device)
+    network, clock = make(name).to(args.device), Clock(args.device)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read = clock(features(network.eval(), x, present, None, args.batch))
+    between = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = clock(training_step(network.train(), x, present, target, None))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = f"{(between - before) / 2**20:.1f} | {(after - before) / 2**20:.1f}"
+    return f"| {name} | {args.batch} | {read:.1f} | {step:.1f} | {memory} |"
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", help="default: all; on a CPU without posec3d, a minute a round there")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--parts", nargs="+", choices=("steps", "epochs", "extraction", "compile"))
+    parser.add_argument("--parts", nargs="+", choices=("steps", "epochs", "extraction", "compile", "once"))
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--batch", type=int, help="default: 16 on a CPU, 64 on a GPU")
     parser.add_argument("--rounds", type=int, default=3)
@@ -311,6 +329,11 @@ def main() -> None:
         print("\n| network | clips/s extracted | s for 56,578: pooled, logits | with grid |\n|---|---|---|---|")
         for name in args.networks:
             print(extraction(name, args), flush=True)
+    if "once" in args.parts:
+        print("\n| network | clips | s of features | s of a training step | GiB of features | of both |")
+        print("|---|---|---|---|---|---|")
+        for name in args.networks:
+            print(once(name, args), flush=True)
     if "compile" in args.parts:
         print("\n| network | train: s to compile | eager | compiled | ratio | forward: s | eager | compiled | ratio |")
         print("|---|---|---|---|---|---|---|---|---|")

@@ -33,7 +33,7 @@ SIX: dict[str, tuple[str, ...]] = {
 }
 WHOLE = ("speed", "repetition", "hold", "two_people", "approach", "contact", "partner_motion", "facing")
 _PURLS = {"head": ("head",), "hands": ("hand", "arm"), "torso": ("hip",), "legs": ("leg", "foot")}
-GROUPINGS = {
+GROUPINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "parts_purls": {part: _PURLS[part] for part in PURLS_FOUR},
     "parts6": {part: (part,) for part in STAR_SIX},
     "parts4": STAR_FOUR,

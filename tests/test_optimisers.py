@@ -80,3 +80,11 @@ def test_processes_do_not_import_what_they_do_not_use():
     """Each of these libraries takes longer to import than a closed-form method needs for everything else."""
     done = subprocess.run([sys.executable, "-c", LEAN], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_column_needs_no_shrinking():
+    """Its distance from a multiple of the identity is 0 but for rounding, of either sign."""
+    for seed in range(50):
+        rows = np.random.default_rng(seed).normal(size=(seed + 2, 1)) * 10.0 ** (seed % 7 - 3)
+        found = quantities.ledoit_wolf(rows)
+        np.testing.assert_allclose(found, [[(rows**2).mean()]], rtol=1e-10)

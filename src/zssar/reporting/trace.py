@@ -51,7 +51,7 @@ def explain(table: Path | str, method: str | None = None, split: str | None = No
     for key, group in _cells(chosen):
         parts += ["", key, *_values(group)]
     for run in records.runs_of(chosen):
-        record = records.find(run, path.parent, root)
+        record = records.find(run, path.parent, root, bool((chosen["setting"] == "transductive").any()))
         parts += ["", *_run(record, *records.find_network(record, path.parent, root), name, root)]
     return "\n".join(parts) + "\n"
 

@@ -163,11 +163,7 @@ FOLDERS = "({})?".format("|".join(os.path.join(name, "") for name in sorted(FOLD
 
 
 def tables_of_report(wildcards):
-    return [
-        t
-        for t, entry in config["tables"].items()
-        if t.startswith(wildcards.folder) and entry["setting"] == "accuracy"
-    ]
+    return [t for t in config["tables"] if t.startswith(wildcards.folder)]
 
 
 def histories_of_cell(cell):

@@ -149,9 +149,10 @@ def files_of_figure(w):
 def options_of_figure(w):
     """Those of the config, and what the table calls its methods; figures of a whole table follow its order."""
     entry = config["tables"][w.table]
+    # Of the methods drawn only: another method in the table redraws no figure but those of all.
     names = {
         c["method"]: entry["names"].get(c["method"], c["method"])
-        for c in cells_of_table(w.table)
+        for c in cells_of_figure(w)
     }
     options = entry["figures"].get(w.figure, {})
     return json.dumps({"names": names, "simulated": is_simulated(w.table), **options})

@@ -130,7 +130,7 @@ def per_class(runs: Sequence[Metrics]) -> Figure:
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(0, 100)
-        axes.set_xlabel("accuracy (%), bars: seeds averaged, lines: 95 % over subjects")
+        axes.set_xlabel("accuracy (%)\nbars: seeds averaged, lines: 95 % over subjects")
         style.legend(figure, *axes.get_legend_handles_labels(), "outside upper center")
         axes.set_title(run_title(runs[0]) if len(runs) == 1 else "/".join(run_title(runs[0]).split(", ")[1:]))
         style.simulated_note(figure, _simulated(runs))

@@ -65,7 +65,7 @@ def test_committed_profiles_are_complete(dataset):
     assert describe(kind, names, "frozen", {}, path.parent, path) == lines
 
 
-@pytest.mark.parametrize(("source", "answers"), [("second", 1), ("third", 1), ("fourth", 3)])
+@pytest.mark.parametrize(("source", "answers"), [("second", 1), ("third", 1), ("fourth", 3), ("fifth", 1)])
 @pytest.mark.parametrize("dataset", ["sim", "utd_mhad"])
 def test_further_sources_of_profiles_are_complete_and_other_ones(dataset, source, answers):
     kind, names = read_kind(PROFILE), read_class_names(CLASS_NAMES / f"{dataset}.csv")

@@ -108,13 +108,24 @@ def test_eq_3_slots_do_not_mix():
 
 def test_eq_4_weights_sum_the_slots_or_are_learned():
     nodes, texts = torch.randn(4, 75, D), F.normalize(torch.randn(4, 8, DIM), dim=2)
-    for choice in ("equal", "learnable"):
+    for choice in ("equal", "free", "learnable"):
         torch.manual_seed(0)
         net = Network(8, D, DIM, small(slot_weights=choice), None).eval()
         expected = slot_losses(net(nodes, texts), texts, net.scale).sum()
-        torch.testing.assert_close(net.loss(nodes, texts), expected)  # learnable ones start equal
+        torch.testing.assert_close(net.loss(nodes, texts), expected)  # all start equal
     net.loss(nodes, texts).backward()
     assert net.balance.grad.abs().sum() > 0
+
+
+def test_eq_4_free_weights_multiply_the_slots_losses_and_fall_with_training():
+    nodes, texts = torch.randn(4, 75, D), F.normalize(torch.randn(4, 8, DIM), dim=2)
+    net = Network(8, D, DIM, small(slot_weights="free"), None).eval()
+    net.balance.data = torch.arange(8.0)
+    losses = slot_losses(net(nodes, texts), texts, net.scale)
+    torch.testing.assert_close(net.loss(nodes, texts), sum(weight * part for weight, part in enumerate(losses)))
+    features, labels, given = problem()
+    after = small(slot_weights="free", epochs=4).fit(features, labels, given).network_.balance
+    assert ((after < 1) & (after > 1 - 0.013)).all()  # at most twelve steps of 0.001
 
 
 def test_initial_scale_is_a_plain_factor():

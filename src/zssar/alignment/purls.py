@@ -46,7 +46,8 @@ class Network(nn.Module):
         self.factor = 1 / (method.heads * math.sqrt(method.head_width))
         self.project = slot_projection(slots, channels, dim, method.hidden, method.blocks, method.dropout)
         self.scale = nn.Parameter(torch.full((slots,), INITIAL_SCALE))
-        self.balance = nn.Parameter(torch.zeros(slots)) if method.slot_weights == "learnable" else None
+        start = {"equal": None, "learnable": torch.zeros(slots), "free": torch.ones(slots)}[method.slot_weights]
+        self.balance, self.weighing = None if start is None else nn.Parameter(start), method.slot_weights
         self.slots, self.channels, self.dim = slots, channels, dim
         self.half: torch.dtype | None = None  # set while training
 
@@ -75,10 +76,12 @@ class Network(nn.Module):
         return torch.tanh(F.linear(self.project[:-2](gathered), last.weight[-self.dim :], last.bias[-self.dim :]))
 
     def loss(self, nodes: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """Eq. 4 over a batch; learnable weights are a softmax, since free ones could make any loss negative."""
+        """Eq. 4 over a batch. Learnable weights are a softmax: free ones only ever fall, a learning rate a step."""
         losses = slot_losses(self(nodes, texts), texts, self.scale)
         if self.balance is None:
             return losses.sum()
+        if self.weighing == "free":
+            return (self.balance * losses).sum()
         return len(losses) * (torch.softmax(self.balance, 0) * losses).sum()
 
 
@@ -87,8 +90,8 @@ class PURLS(AlignmentMethod):
 
     texts: the kinds of the body parts, the phases and the global sentence, in this order; or a form alone (profile),
     which has quantities of the four parts and of the whole, but no phases. parts, phases: use these branches.
-    partition: adaptive (attention) or static (the layout's joints per part, thirds of the time).
-    slot_weights: equal, or learnable (softmax). readout: global (the paper), or mean over the slots' similarities.
+    partition: adaptive (attention) or static (the layout's joints per part, thirds of the time). slot_weights: equal,
+    learnable (softmax) or free (scalars from 1, as released). readout: global (paper), or mean of all similarities.
     heads, head_width, hidden, blocks, dropout, bins: sizes; blocks counts the extra hidden ones.
     holdout: share of each class's training samples kept for the released schedule, learning rate / 10 after 25 epochs
     without a lower loss on them; 0: constant rate. keep: score with the ``best`` epoch so far by that loss, as
@@ -129,7 +132,7 @@ class PURLS(AlignmentMethod):
         self.precision, self.epochs, self.batch_size, self.lr = precision, epochs, batch_size, lr
         self.min_steps, self.seed, self.device = min_steps, seed, device
         inputs.one_of(self, "partition", partition, ("adaptive", "static"))
-        inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable"))
+        inputs.one_of(self, "slot_weights", slot_weights, ("equal", "learnable", "free"))
         inputs.one_of(self, "readout", readout, ("global", "mean"))
         check_recipe(self)
         form = len(self.texts) == 1

@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict] = {
     "shrunk (default)": {},
     "shrunk, 3 classes": {"prior_classes": 3.0},
     "shrunk, 10 classes": {"prior_classes": 10.0},
+    "transfer": {"transfer": True},
     "cosine": {"compare": "cosine"},
     "gaussian": {"compare": "gaussian"},
     "monotone": {"calibration": "monotone"},

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 config=workflow/experiments/profiles_draws.yaml
 sweeps() { case $1 in
   utd_mhad) echo draws variants noise wrong quantities groups seen_5 seen_13 learning_5 learning_13 ;;
-  sim) echo draws variants noise wrong quantities groups learning ;; esac; }
+  sim) echo draws variants noise wrong quantities groups seen learning ;; esac; }
 
 figure() { # dataset axis options, sweeps...
   local set=$1 axis=$2 options=$3 files=() name
@@ -33,6 +33,7 @@ for set in "$@"; do
   to=results/reference/${set}_profiles
   mkdir -p "$to"
   for name in $(sweeps "$set"); do
+    if [ -f "results/${set}_profiles/$name.run.json" ]; then cp "results/${set}_profiles/$name.run.json" "$to/$name.run.json"; fi
     for end in csv md; do
       if [ -f "results/${set}_profiles/$name.summary.$end" ]; then cp "results/${set}_profiles/$name.summary.$end" "$to/$name.$end"; fi
     done
@@ -46,7 +47,7 @@ table = runs.pivot_table(index=["split", "metric"], columns=["method", "source"]
 table.columns = [f"{method} ({source})" for method, source in table.columns]
 table.round(2).to_csv(sys.argv[2], lineterminator="\n")
 PYTHON
-  names=', "names": {"profile (frozen)": "profile, first answers", "profile (second)": "profile, second answers"}'
+  names=', "names": {"profile (frozen)": "profile, first answers", "profile (second)": "profile, second answers", "profile (all)": "profile, all answers"}'
   texts=', "names": {"profile": "profile", "profile_regressed": "profile regressed from the network"'
   texts+=', "ridge": "ridge (text)", "eszsl": "eszsl (text)", "nearest_mean": "nearest mean (text)"}'
   for axis in noise wrong; do figure "$set" $axis "$names" $axis; done
@@ -57,6 +58,7 @@ PYTHON
     figure "$set" seen "$names, \"log\": true" seen_5 seen_13
     figure "$set" seen "$texts, \"log\": true" learning_5 learning_13
   else
+    figure "$set" seen "$names, \"log\": true" seen
     figure "$set" seen "$texts, \"log\": true" learning
   fi
 done

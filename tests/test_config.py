@@ -1,12 +1,14 @@
 """A typo in config.yaml stops the parse with a sentence that helps."""
 
 import copy
+import inspect
 from pathlib import Path
 
 import pytest
 import yaml
 
 from zssar import config as zssar_config
+from zssar import plugins
 from zssar.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +54,35 @@ def test_an_unknown_method_split_kind_or_module_names_the_known_ones():
 def test_a_missing_key_and_a_wrong_type_are_named():
     assert "dataset is missing" in message(lambda c: c["tables"]["table1"].pop("dataset"))
     assert "protocol.checkpoints" in message(lambda c: c["protocol"].update(checkpoints="many"))
+
+
+def test_a_misspelt_parameter_is_told_before_anything_runs():
+    assert "'lr'" in message(lambda c: c["methods"]["devise"].update(params={"lrr": 1}))
+    text = message(lambda c: c["methods"]["ridge"].update(choose={"lam": [1.0, 2.0]}))
+    assert "config: methods.ridge.choose: unknown parameter of ridge 'lam'" in text
+    assert "alpha" in text
+    assert "'kernel'" in message(lambda c: c["backbones"]["st_gcn_small"]["params"].update(kernels=3))
+
+
+@pytest.mark.parametrize("floor", ["alignment", "backbones", "encoders"])
+def test_parameters_read_from_source_are_those_of_the_class(floor):
+    for name in plugins.names(floor):
+        taken = [p for p in inspect.signature(plugins.load(floor, name)).parameters if p != "self"]
+        assert plugins.keywords(floor, name) == taken, name
+    assert plugins.keywords(floor, "mylab.method") == []
+
+
+def test_what_is_picked_on_validation_splits_needs_some():
+    without = {"validation": 0}
+    assert "gates are fitted" in message(lambda c: c["protocol"].update(**without, gates=["ratio"]))
+    picked = message(lambda c: (c["protocol"].update(without), c["methods"]["ridge"].update(choose={"alpha": [1, 2]})))
+    assert "methods.ridge.choose: parameters are picked on validation splits" in picked
+    change = {"setting": "transductive"}
+    assert "picked on validation splits" in message(
+        lambda c: (c["protocol"].update(without), c["tables"]["table1"].update(change))
+    )
+    text = message(lambda c: c["tables"]["table1"].update(change, backbone="kinematics"))
+    assert "the view pooled in backbones.kinematics.views" in text
 
 
 def test_partitions_are_checked_before_anything_runs():

@@ -130,6 +130,16 @@ def test_a_table_takes_its_own_parameters():
     assert _name("results/table2.csv", {"table1": {}}) == ""
 
 
+def test_rows_keep_the_order_and_the_names_of_the_table(page, tmp_path):
+    params = {"table1": {"order": ["eszsl", "dvta"], "names": {"dvta": "two-stage"}}}
+    write_report([page.parent / "table1.csv"], tmp_path / "r.html", params=params)
+    text = (tmp_path / "r.html").read_text()
+    found = re.findall(r'<td class="label">([a-z-]+)</td>', text.split('id="records"')[0])
+    assert found[:2] == ["eszsl", "two-stage"]  # the table
+    assert found[2:4] == ["eszsl", "two-stage"]  # oracle against validated
+    assert all(cell["lines"] for cell in data_of(text)["cells"])
+
+
 def test_without_runs_at_hand_the_tables_are_still_shown(page, tmp_path):
     for name in ("table1.csv", "table1.runs.csv"):
         shutil.copy(page.parent / name, tmp_path / name)

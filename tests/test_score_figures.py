@@ -84,6 +84,19 @@ def test_calibration_curves_end_where_everything_is_unseen(run):
     assert lines["chosen on validation"].get_xdata()[0] == pytest.approx(np.mean(gammas))
 
 
+def test_calibration_panels_share_an_axis_that_holds_all_curves(run, tmp_path):
+    poor = write_run(tmp_path / "poor", {s: {1: 0.0} for s in range(2)})
+    outcomes = summarise(load_trial(*poor), evaluate(load_trial(*poor), [load_trial(*poor)]))
+    storage.write_json(tmp_path / "poor.json", {"key": {"dataset": "sim", "method": "poor"}, **outcomes})
+    scores, labels, metrics = run
+    files = {"scores": [poor[0], scores], "labels": [labels], "metrics": [tmp_path / "poor.json", metrics]}
+    figure = gallery.draw("calibration", files, {"names": {"poor": "as printed"}})
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_label() in ("S, seen", "U, unseen", "H")]
+    assert len(lines) == 6
+    assert figure.axes[0].get_ylim()[1] >= max(line.get_ydata().max() for line in lines)
+    assert figure.axes[0].get_title().startswith("as printed")
+
+
 def test_missing_files_are_named(run):
     with pytest.raises(UserError, match="--labels has none"):
         gallery.draw("similarity", {"scores": [run[0]], "labels": [], "metrics": [run[2]]}, {})

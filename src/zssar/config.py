@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from zssar import plugins
 from zssar.errors import UserError, unknown
 
 PACKAGE = Path(__file__).resolve().parent
@@ -134,18 +135,34 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         for kind in entry["texts"]:
             if kind not in kinds:
                 raise unknown("description kind", kind, kinds, f"config: methods.{name}.texts")
+    _check_params(config)
     _check_choices(config, kinds)
     for table, entry in config["tables"].items():
         _check_table(config, table, entry)
     _check_backbone_tables(config)
     for sweep, entry in config["sweeps"].items():
         _check_sweep(config, entry, f"config: sweeps.{sweep}")
+    if config["protocol"]["gates"] and not config["protocol"]["validation"]:
+        raise UserError(
+            "config: protocol.gates: gates are fitted on validation splits; none are set (protocol.validation)"
+        )
     if "classifier" in config["protocol"]["gates"]:
         for name in {b for entry in config["tables"].values() for b in listed(entry["backbone"])}:
             if "seen_logits" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
                 raise UserError(
                     f"config: protocol.gates: the classifier gate needs seen_logits in backbones.{name}.views"
                 )
+
+
+def _check_params(config: dict[str, Any]) -> None:
+    """Else a misspelt parameter of a method would stop its job after all networks were trained."""
+    for section, floor in (("methods", "alignment"), ("backbones", "backbones"), ("encoders", "encoders")):
+        for name, entry in config[section].items():
+            given = {key: part for part in ("params", "choose") for key in entry.get(part, {})}
+            known = plugins.keywords(floor, entry.get("module", "")) if given else []
+            for key, part in given.items():
+                if known and key not in known:
+                    raise unknown(f"parameter of {entry['module']}", key, known, f"config: {section}.{name}.{part}")
 
 
 def _check_choices(config: dict[str, Any], kinds: list[str]) -> None:
@@ -176,6 +193,9 @@ def _check_table(config: dict[str, Any], table: str, entry: dict[str, Any]) -> N
             if name not in config[section]:
                 raise unknown(key, name, config[section], f"{place}.{key}")
     named = [] if entry["methods"] == "all" else entry["methods"]
+    for name in listed(entry["backbone"]) if entry["setting"] == "transductive" else []:
+        if "pooled" not in config["backbones"][name]["views"] and "module" in config["backbones"][name]:
+            raise UserError(f"{place}.setting: transductive answers need the view pooled in backbones.{name}.views")
     for method in [*named, *([entry["reference"]] if "reference" in entry else [])]:
         if method not in config["methods"]:
             raise unknown("method", method, config["methods"], f"{place}.methods")

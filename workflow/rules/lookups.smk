@@ -147,8 +147,14 @@ def files_of_figure(w):
 
 
 def options_of_figure(w):
-    options = config["tables"][w.table]["figures"].get(w.figure, {})
-    return json.dumps({**options, "simulated": is_simulated(w.table)})
+    """Those of the config, and what the table calls its methods; figures of a whole table follow its order."""
+    entry = config["tables"][w.table]
+    names = {
+        c["method"]: entry["names"].get(c["method"], c["method"])
+        for c in cells_of_table(w.table)
+    }
+    options = entry["figures"].get(w.figure, {})
+    return json.dumps({"names": names, "simulated": is_simulated(w.table), **options})
 
 
 # Folders of results/ that hold tables, as a regular expression that also takes none.

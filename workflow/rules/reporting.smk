@@ -3,7 +3,10 @@ rule make_table:
         runs=runs_of_table,
     output:
         csv=report(
-            "results/{table}.csv", caption="../report/table.rst", category="Tables"
+            "results/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
         ),
         markdown="results/{table}.md",
         latex="results/{table}.tex",

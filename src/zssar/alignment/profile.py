@@ -39,7 +39,8 @@ class Profile(AlignmentMethod):
     training sample is used.
     prior, prior_classes: agreement assumed before any is seen (a number, or ``published``: that of the simulated set),
     and how many classes that belief weighs. calibration: ``linear``, or ``monotone``: what each ordinal step is worth
-    is learned from seen classes. ridge: penalty of the regression from standardised features, relative to their mean
+    is learned from seen classes. transfer: what was measured of seen classes beyond their statements is expected again
+    of like classes (``transfer``). ridge: penalty of the regression from standardised features, relative to their mean
     variance.
     For ablations: ``groups`` and ``quantities`` name those to use (both empty: all); ``noise`` perturbs the answers
     (``statements.Form``); ``seen_limit`` keeps that many seen classes, drawn by ``seed`` (0: all).
@@ -56,6 +57,7 @@ class Profile(AlignmentMethod):
         compare: str = "joint",
         statistics: str = "shrunk",
         calibration: str = "linear",
+        transfer: bool = False,
         prior: float | str = 0.5,
         prior_classes: float = 5.0,
         ridge: float = 1.0,
@@ -67,7 +69,7 @@ class Profile(AlignmentMethod):
         device: str = "cpu",
     ):
         self.texts, self.evidence, self.compare = inputs.names(texts), evidence, compare
-        self.statistics, self.calibration = statistics, calibration
+        self.statistics, self.calibration, self.transfer = statistics, calibration, transfer
         self.prior, self.prior_classes, self.ridge = prior, prior_classes, ridge
         self.groups, self.quantities = statements.listed(groups), statements.listed(quantities)
         self.noise, self.seen_limit, self.seed, self.device = noise, seen_limit, seed, device
@@ -82,6 +84,8 @@ class Profile(AlignmentMethod):
                 "Profile: statistics='published' knows no features and no steps of the scale: use it with "
                 "evidence='measured' and calibration='linear'"
             )
+        if transfer and (statistics == "published" or evidence != "measured"):
+            raise UserError("Profile: transfer=True needs evidence='measured' and statistics of seen classes")
         self.views = statements.VIEWS[evidence]
 
     def fit(self, features, labels, texts, after_epoch=None):
@@ -134,7 +138,7 @@ class Profile(AlignmentMethod):
     def _bridge(self, *data) -> Bridge:
         prior = published.statistics(self.names_)["agreement"] if self.prior == "published" else self.prior
         options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
-        options["belief"] = self.belief_
+        options |= {"belief": self.belief_, "names": self.names_ if self.transfer else ()}
         return Bridge.fit(*data, ridge=self.ridge, **options)
 
     def _rehearse(self, part, value, weight, found, pooled, y) -> np.ndarray:

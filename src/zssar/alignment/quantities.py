@@ -8,12 +8,12 @@ measurement) and how far the two agree. Its terms add up to the score, so that e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy import linalg
 
-from zssar.alignment import linear
+from zssar.alignment import linear, transfer
 from zssar.alignment.statements import mixed, moments
 
 COMPARISONS = ("joint", "cosine", "gaussian")
@@ -40,7 +40,8 @@ class Judge:
 
     centre, spread: of the evidence; stated_centre, stated_spread: of the statements; agreement: correlation of the two,
     0..1; covariance (Q, Q): of what the statements leave unexplained; ladder (Q, steps): what each step
-    of the scale is worth under a monotone calibration, empty under a linear one.
+    of the scale is worth under a monotone calibration, empty under a linear one; like, carried (P, Q), reach (1,): what
+    ``transfer`` expects of like classes, empty without it.
     """
 
     centre: np.ndarray
@@ -50,15 +51,19 @@ class Judge:
     agreement: np.ndarray
     covariance: np.ndarray
     ladder: np.ndarray
+    like: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    carried: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    reach: np.ndarray = field(default_factory=lambda: np.ones(1))
 
     @classmethod
     def fit(
-        cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear", belief=None
+        cls, value, weight, evidence, y, *, prior, strength: float, calibration: str = "linear", belief=None, names=()
     ) -> Judge:
         """value, weight (S, Q) of seen classes; evidence (n, Q) of their samples, NaN where unknown; y (n,).
 
         prior: agreement assumed before any class is seen, one for all or (Q,); strength: how many classes that weighs.
         belief: centres and spreads (Q,) of another data set, NaN where there is none, which weigh as many.
+        names: of the quantities, if residuals are to be carried over.
         """
         stated_centre, stated_spread = moments(value, weight)
         balance = 1.0 / np.bincount(y, minlength=len(value))[y]
@@ -77,7 +82,32 @@ class Judge:
         classes = (weight > 0).sum(0)
         judge.agreement = _agreement(z, u[y], balance[:, None] * known * weight[y], classes, prior, strength)
         judge.covariance = _unexplained(z - known * judge.agreement * (weight * u)[y], balance, y)
+        if len(names):
+            judge._carry(value, weight, evidence, y, names)
         return judge
+
+    def _carry(self, value, weight, evidence, y, names) -> None:
+        """What is left over in seen classes and in their mirror images, for classes like them."""
+        stated, left = [], []
+        for told, counts, found in ((value, weight, evidence), transfer.reflected(value, weight, evidence, names)):
+            z, u = self.standardise(found), counts * self.standardise_statement(told)
+            means = class_means(z, np.isfinite(found), y, len(value))
+            stated.append(u)
+            left.append(np.nan_to_num(means - self.agreement * u, nan=0.0))
+        pair = np.tile(np.arange(len(value)), 2)
+        self.like = np.concatenate(stated)
+        self.carried, reach = transfer.learn(self.like, np.concatenate(left), self._worth(), pair)
+        self.reach = np.array([reach])
+
+    def _worth(self) -> np.ndarray:
+        """(Q,) b, what a quantity weighs in the cosine."""
+        return self.agreement / (1 - np.minimum(self.agreement, SURE) ** 2)
+
+    def beyond(self, u: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """(K, Q) what is expected of classes beyond their standardised statements; 0 where nothing is carried over."""
+        if not self.carried.size:
+            return np.zeros_like(u)
+        return np.exp(-transfer.distances(weight * u, self.like, self._worth()) / self.reach) @ self.carried
 
     def standardise(self, evidence: np.ndarray) -> np.ndarray:
         """Unknown becomes 0, the mean of seen classes, which speaks neither for nor against any class."""
@@ -101,9 +131,10 @@ class Judge:
         return (self._cosine if compare == "cosine" else self._gaussian)(value, weight, evidence)
 
     def _cosine(self, value, weight, evidence) -> np.ndarray:
-        z, u = self.standardise(evidence), self.standardise_statement(value)
-        weight = weight * self.agreement / (1 - np.minimum(self.agreement, SURE) ** 2)
-        return z[:, None] * (weight * u)[None] / self._sizes(z, u, weight)[..., None]
+        u = self.standardise_statement(value)
+        z = self.standardise(evidence[:, None] - self.beyond(u, weight) * self.spread)  # (n, K, Q)
+        weight = weight * self._worth()
+        return z * (weight * u) / self._sizes(z, u, weight)[..., None]
 
     def _gaussian(self, value, weight, evidence) -> np.ndarray:
         """Log-likelihood ratio against a class that states nothing, so that what does not matter adds next to nothing.
@@ -113,9 +144,9 @@ class Judge:
         z, u = self.standardise(evidence), self.standardise_statement(value)
         known = np.isfinite(evidence)
         terms = np.empty((len(z), len(u), u.shape[1]))
-        nothing = self._likelihood(z, known, np.zeros(u.shape[1]), np.zeros(u.shape[1]))
+        nothing, more = self._likelihood(z, known, np.zeros(u.shape[1]), np.zeros(u.shape[1])), self.beyond(u, weight)
         for c in range(len(u)):
-            terms[:, c] = self._likelihood(z, known, u[c], weight[c]) - nothing
+            terms[:, c] = self._likelihood(z - more[c], known, u[c], weight[c]) - nothing
         return terms
 
     def _likelihood(self, z, known, u, weight) -> np.ndarray:
@@ -128,8 +159,9 @@ class Judge:
 
     @staticmethod
     def _sizes(z: np.ndarray, u: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """(n, K) |z_i| |u_c|: each class measures the sample by the quantities that matter to it."""
-        return np.maximum(np.sqrt((z**2) @ weight.T) * np.sqrt((weight * u**2).sum(1)), 1e-9)
+        """(n, K) |z_i| |u_c|: each class measures the sample (n, K, Q) by the quantities that matter to it."""
+        size = np.sqrt(np.einsum("nkq,kq->nk", z**2, weight))
+        return np.maximum(size * np.sqrt((weight * u**2).sum(1)), 1e-9)
 
 
 def _agreement(z, u, weight, classes, prior, strength: float) -> np.ndarray:
@@ -274,11 +306,11 @@ class Bridge:
     def state(self) -> dict[str, np.ndarray]:
         """Flat: what ``restore`` takes."""
         own = {key: getattr(self, key) for key in ("mean", "scale", "map") if getattr(self, key) is not None}
-        return own | {f"judge.{field.name}": getattr(self.judge, field.name) for field in fields(Judge)}
+        return own | {f"judge.{part.name}": getattr(self.judge, part.name) for part in fields(Judge)}
 
     @classmethod
     def restore(cls, state: dict[str, np.ndarray]) -> Bridge:
-        judge = Judge(*(state[f"judge.{field.name}"] for field in fields(Judge)))
+        judge = Judge(*(state[f"judge.{part.name}"] for part in fields(Judge)))
         return cls(judge, **{key: state[key] for key in ("mean", "scale", "map") if key in state})
 
 

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
     if "ratio" in gates and args.params.get("skip_unsuited") and not suits_ratio([trial, *validations]):
         left_out["ratio"] = "scores are not negative errors"
         gates = [gate for gate in gates if gate != "ratio"]
+        print(f"{args.scores}: the ratio gate is left out, its scores are not negative errors", file=sys.stderr)
     if gates:
         outcomes += gate_outcomes(gates, trial, validations, outcomes, _logits(args, trial, validations))
     _warn(outcomes, args.scores)

@@ -102,7 +102,7 @@ def transductive_outcomes(
         weight = WEIGHTS[int(np.argmax(held))]
         top1, answers = accuracies(trial, features, seed, epoch, weight)
         values = {"top1": top1, "inductive_top1": outcome.values["top1"]}
-        details = {"weight": weight, "validation_top1_by_weight": dict(zip(WEIGHTS, held))}
+        details = {"weight": weight, "validation_top1_by_weight": {w: 100 * a for w, a in zip(WEIGHTS, held)}}
         counts = dict.fromkeys(values, len(answers))
         result.append(Outcome(seed, SETTING, outcome.selection, values, counts, epoch, answers, details))
     return result

@@ -15,8 +15,6 @@ from zssar.reporting.runs import is_simulated
 from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons
 
-MAP = "PuOr_r"  # orange: more than an even spread, violet: less
-
 
 def attention(
     weights: Sequence[Path | str], skeletons: Sequence[Path | str], classes: Sequence[str] | None = None
@@ -25,6 +23,7 @@ def attention(
 
     Colour of a joint: attention by the class's own sentence, mean over its test recordings, in multiples of an even
     spread over all joints and thirds (white = 1). The range is that of the data: read the scale, it may be narrow.
+    Orange is more, violet less; the scale ends at twice the even spread, as none can have less than nothing.
     The body is one recording of the class, in the middle of that third.
     """
     style.require(len(weights) == 1 and len(skeletons) == 1, "attention needs one --attention and one --skeletons file")
@@ -37,7 +36,7 @@ def attention(
             raise unknown("class", name, known, "option `classes` of attention")
     of, data = layout(str(found["layout"])), Skeletons(skeletons[0])
     relative = found["attention"] * found["attention"].shape[2] * found["attention"].shape[3]  # (K, slots, bins, V)
-    bins, reach = relative.shape[2], float(np.quantile(np.abs(relative - 1), 0.995))
+    bins, reach = relative.shape[2], min(1.0, float(np.quantile(np.abs(relative - 1), 0.995)))
     at = {str(name): i for i, name in enumerate(data.sample_id)}
     with style.paper():
         size = (style.PAGE, 0.95 * len(units) + 0.9)
@@ -52,12 +51,12 @@ def attention(
                     axes = grid[row, c * bins + b]
                     image = _body(axes, one, of, t, relative[k, row, b], reach)
                     if row == 0:
-                        axes.set_title(
-                            f"{name}\n{b + 1} of {bins}" if b == bins // 2 else f"\n{b + 1} of {bins}", fontsize=7
-                        )
+                        when = f"time {b + 1}/{bins}"
+                        axes.set_title(f"{name}\n{when}" if b == bins // 2 else f"\n{when}", fontsize=7)
                     if c == 0 and b == 0:
                         axes.set_ylabel(unit, fontsize=7)
-        bar = figure.colorbar(image, ax=grid, fraction=0.02, pad=0.01)
+        beyond = "max" if relative.max() > 1 + reach else "neither"
+        bar = figure.colorbar(image, ax=grid, fraction=0.02, pad=0.01, extend=beyond)
         bar.set_label("attention, multiples of an even spread")
         bar.outline.set_visible(False)
         style.simulated_note(figure, is_simulated(str(found["dataset"])))
@@ -74,5 +73,5 @@ def _body(axes, one, of, t: int, weight: np.ndarray, reach: float):
     for child, parent in of.edges:
         axes.plot(*points[[child, parent]].T, color="0.7", linewidth=0.7, zorder=1)
     order = np.argsort(np.abs(weight - 1))
-    return axes.scatter(*points[order].T, c=weight[order], s=11, cmap=MAP, vmin=1 - reach, vmax=1 + reach,
+    return axes.scatter(*points[order].T, c=weight[order], s=11, cmap=style.TWO_SIDED, vmin=1 - reach, vmax=1 + reach,
                         edgecolors="0.4", linewidths=0.25, zorder=2)  # fmt: skip

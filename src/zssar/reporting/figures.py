@@ -17,9 +17,11 @@ Metrics = Mapping[str, Any]
 
 def run_title(metrics: Metrics) -> str:
     """Method, data set and split of a metrics.json."""
-    key = metrics["key"]
-    place = "/".join(key[k] for k in ("dataset", "split") if key.get(k))
-    return ", ".join(part for part in (key.get("method", ""), place) if part)
+    return ", ".join(part for part in (metrics["key"].get("method", ""), _place(metrics)) if part)
+
+
+def _place(metrics: Metrics) -> str:
+    return "/".join(metrics["key"][k] for k in ("dataset", "split") if metrics["key"].get(k))
 
 
 def run_labels(runs: Sequence[Metrics]) -> list[str]:
@@ -32,6 +34,13 @@ def run_labels(runs: Sequence[Metrics]) -> list[str]:
         method = m["key"].get("method", "run")
         labels.append(f"{method} ({more})" if more and several else more or method)
     return labels
+
+
+def renamed(metrics: Metrics, names: Mapping[str, str] | None) -> Metrics:
+    """The metrics with the method called as a table prints it."""
+    key = metrics["key"]
+    method = key.get("method", "")
+    return {**metrics, "key": {**key, "method": (names or {}).get(method, method)}}
 
 
 def _simulated(runs: Sequence[Metrics]) -> bool:
@@ -143,6 +152,7 @@ def class_change(runs: Sequence[Metrics]) -> Figure:
                           ha="right" if left else "left", va="center", fontsize=6)  # fmt: skip
         reach = 1.6 * max(1.0, float(np.abs(change).max()))
         axes.set_xlim(-reach, reach)
+        axes.set_xticks([t for t in axes.get_xticks() if abs(t) <= min(100, reach)])  # room for words, not for numbers
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set_yticks(range(len(order)), order)
         axes.invert_yaxis()
@@ -193,6 +203,7 @@ def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zs
     deviation over seeds.
     """
     lines: dict[str, list[tuple[float, float, float]]] = {}
+    places = list(dict.fromkeys(map(_place, runs)))
     for m in runs:
         value = m.get("align", {}).get("params", {}).get(name)
         style.require(
@@ -203,17 +214,18 @@ def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zs
             found = _main_values(m, setting, metric)
             if setting in settings and found:
                 spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
-                place = f"{label}, {m['key'].get('dataset', '')}/{m['key'].get('split', '')}"
-                lines.setdefault(place, []).append((float(value), float(np.mean(found)), spread))
+                line = label if len(places) == 1 else f"{label}, {_place(m)}"
+                lines.setdefault(line, []).append((float(value), float(np.mean(found)), spread))
     style.require_few("lines", len(lines))
     with style.paper():
         figure, axes = plt.subplots(figsize=(style.COLUMN + 0.6, 2.7))
-        for i, (label, points) in enumerate(sorted(lines.items())):
+        for i, (label, points) in enumerate(lines.items()):
             x, y, spread = np.array(sorted(points)).T
             mark = style.MARKERS[i % len(style.MARKERS)] + "-"
             axes.errorbar(x, y, spread, fmt=mark, color=style.CATEGORIES[i], elinewidth=0.7, label=label)
         axes.set_xticks(sorted({p[0] for points in lines.values() for p in points}))
         axes.set(xlabel=name.replace("_", " "), ylabel="accuracy (%)", ylim=(0, None))
+        axes.set_title(places[0] if len(places) == 1 else "")
         style.legend(figure, *axes.get_legend_handles_labels())
         style.simulated_note(figure, _simulated(runs))
     return figure

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from zssar.errors import UserError, unknown
 from zssar.reporting import attention, curves, figures, overviews, scored, spaces, style
-from zssar.reporting.runs import read_runs
+from zssar.reporting.runs import in_order, read_runs
 from zssar.storage import read_json
 
 
@@ -51,36 +51,40 @@ KINDS = {
 def draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
     """The figure ``kind`` from ``files[source]``. Raises UserError for unknown kinds and options and missing files.
 
-    Every kind takes the option ``simulated`` (true: the figure says that its data are simulated).
+    Every kind takes the options ``simulated`` (true: the figure says that its data are simulated) and ``names`` (method
+    -> as the table prints it).
     """
     if kind not in KINDS:
         raise unknown("kind of figure", kind, KINDS, "--kind")
     options = dict(options)
-    simulated = options.pop("simulated", False)
+    simulated, names = options.pop("simulated", False), options.pop("names", {})
     with style.paper():
-        figure = _draw(kind, files, options)
+        figure = _draw(kind, files, options, names)
         style.simulated_note(figure, simulated)
     return figure
 
 
-def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
+def _draw(kind: str, files: dict[str, Sequence[str]], options: dict[str, Any], names: dict[str, str]) -> Figure:
     entry = KINDS[kind]
     if kind in ("spaces", "tsne", "pca"):
-        return _draw_spaces(files, options if kind == "spaces" else {**options, "method": kind})
+        return _draw_spaces(files, options if kind == "spaces" else {**options, "method": kind}, names)
     if kind == "losses" and files.get("records"):
-        return _draw_losses(files["records"], options)
+        return _draw_losses(files["records"], options, names)
     if isinstance(entry.source, tuple):
         for name in entry.source:
             if not files.get(name):
                 raise UserError(f"a {kind} figure needs files after --{', --'.join(entry.source)}; --{name} has none")
         _check(kind, options, [])
-        return entry.draw(*(files[name] for name in entry.source), **options)
+        takes = "names" in inspect.signature(entry.draw).parameters
+        return entry.draw(*(files[name] for name in entry.source), **options, **({"names": names} if takes else {}))
     paths = files.get(entry.source) or []
     if not entry.least <= len(paths) <= entry.most:
         many = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"
         raise UserError(f"a {kind} figure needs {many} file(s) after --{entry.source}, not {len(paths)}")
     _check(kind, options, [])
-    return entry.draw(_read(entry.source, paths), **options)
+    if kind == "ablation":  # its names are labels of runs of a sweep
+        options = {**options, **({"names": names} if names else {})}
+    return entry.draw(_read(entry.source, paths, names), **options)
 
 
 def _check(kind: str, options: dict[str, Any], more: list[str]) -> None:
@@ -92,7 +96,7 @@ def _check(kind: str, options: dict[str, Any], more: list[str]) -> None:
             raise unknown(f"option of {kind}", name, taken, "--params")
 
 
-def _draw_spaces(files: dict[str, Sequence[str]], options: dict[str, Any]) -> Figure:
+def _draw_spaces(files: dict[str, Sequence[str]], options: dict[str, Any], names: dict[str, str]) -> Figure:
     """Panels: views of a features file (option ``views``), then runs by their scores, then space files."""
     _check("spaces", options, ["views", "group"])
     views, group = options.pop("views", ["pooled"]), options.pop("group", "unseen")
@@ -101,30 +105,33 @@ def _draw_spaces(files: dict[str, Sequence[str]], options: dict[str, Any]) -> Fi
     if (features or scores) and len(labels) != 1:
         raise UserError("a spaces figure of features or scores needs one test_labels.csv after --labels")
     panels = [spaces.space_of_features(path, labels[0], view, group) for path in features for view in views]
-    panels += [spaces.space_of_scores(path, labels[0]) for path in scores]
-    panels += _read("arrays", files.get("arrays") or [])
+    called = {path: names.get(Path(path).parent.name, Path(path).parent.name) for path in scores}
+    panels += [spaces.space_of_scores(path, labels[0], called[path]) for path in scores]
+    panels += _read("arrays", files.get("arrays") or [], names)
     texts = files.get("texts") or []
     if texts and scores:  # a second row: the texts before, and after alignment as each run sees them
         options = {**options, "rows": 2}
         panels.append(spaces.space_of_texts(texts, scores[0], labels[0]))
-        panels += [spaces.space_of_columns(path, labels[0]) for path in scores]
+        panels += [spaces.space_of_columns(path, labels[0], called[path]) for path in scores]
     if not panels:
         raise UserError("a spaces figure needs files after --features, --scores or --arrays")
     return spaces.spaces(panels, **options)
 
 
-def _draw_losses(paths: Sequence[str], options: dict[str, Any]) -> Figure:
+def _draw_losses(paths: Sequence[str], options: dict[str, Any], names: dict[str, str]) -> Figure:
     """Training losses that align recorded in run.json, one line per run and seed."""
     _check("losses", options, [])
-    histories = {name: spaces.history_of_record(read_json(path)) for name, path in zip(_short_names(paths), paths)}
+    called = ["/".join(names.get(part, part) for part in name.split("/")) for name in _short_names(paths)]
+    histories = {name: spaces.history_of_record(read_json(path)) for name, path in zip(called, paths)}
     return spaces.losses(histories, **options)
 
 
-def _read(source: str, paths: Sequence[str]):
+def _read(source: str, paths: Sequence[str], names: dict[str, str]):
     if source == "metrics":
-        return [read_json(path) for path in paths]
+        return [figures.renamed(read_json(path), names) for path in paths]
     if source == "runs":
-        return read_runs(paths)
+        lines = in_order(read_runs(paths), list(names))
+        return lines.assign(method=lines["method"].map(lambda method: names.get(method, method)))
     if source == "summaries":
         return curves.read_summaries(paths)
     if source == "arrays":

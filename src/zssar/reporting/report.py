@@ -28,7 +28,7 @@ SPLITS_SHOWN = 3  # of one table: splits with recordings
 
 @dataclass(frozen=True)
 class Source:
-    """A table of the page. lines: its runs file; built: its cells; folder: where it lies."""
+    """A table of the page. lines: its runs file, in the order and by the names of the table; built: its cells."""
 
     name: str
     lines: pd.DataFrame
@@ -42,7 +42,10 @@ def read_source(path: Path | str, params: Mapping[str, Any]) -> Source:
     lines = runs.read_runs([path])
     name = str(lines["table"].iloc[0]) or path.name.removesuffix(".runs.csv")
     asked = tables.read_params(dict(params))
-    return Source(name, runs.in_order(lines, asked.order), tables.build(lines, name, asked), path.parent)
+    built = tables.build(lines, name, asked)
+    lines = runs.in_order(lines, asked.order)
+    lines = lines.assign(method=lines["method"].map(lambda method: asked.names.get(method, method)))
+    return Source(name, lines, built, path.parent)
 
 
 class Page:

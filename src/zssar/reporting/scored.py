@@ -6,7 +6,7 @@ epoch is the main number of each seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ from zssar.errors import UserError
 from zssar.evaluation.transductive import standardised
 from zssar.evaluation.trials import Trial, load_trial
 from zssar.reporting import style, viewer
-from zssar.reporting.figures import Metrics, run_labels
+from zssar.reporting.figures import Metrics, renamed, run_labels
 from zssar.reporting.runs import is_simulated
 from zssar.skeleton.layouts import layout
 from zssar.storage import Skeletons, read_json
@@ -25,13 +25,15 @@ from zssar.storage import Skeletons, read_json
 Paths = Sequence[Path | str]
 
 
-def _load(scores: Paths, labels: Paths, metrics: Paths) -> tuple[list[Trial], list[Metrics]]:
+def _load(
+    scores: Paths, labels: Paths, metrics: Paths, names: Mapping[str, str] | None
+) -> tuple[list[Trial], list[Metrics]]:
     if len(labels) != 1 or len(scores) != len(metrics):
         raise UserError(
             f"give one --labels file and as many --metrics as --scores files, not {len(labels)}, {len(metrics)} and "
             f"{len(scores)}"
         )
-    return [load_trial(path, labels[0]) for path in scores], [read_json(path) for path in metrics]
+    return [load_trial(path, labels[0]) for path in scores], [renamed(read_json(path), names) for path in metrics]
 
 
 def main_epochs(metrics: Metrics, setting: str = "zsl") -> dict[int, int]:
@@ -58,26 +60,26 @@ def similarity_matrix(trial: Trial, epochs: dict[int, int]) -> np.ndarray:
     return np.mean(by_seed, axis=0)
 
 
-def similarity(scores: Paths, labels: Paths, metrics: Paths) -> Figure:
+def similarity(scores: Paths, labels: Paths, metrics: Paths, names: Mapping[str, str] | None = None) -> Figure:
     """One matrix per run (e.g. each module of a method alone, and together): unseen classes against their texts."""
-    trials, found = _load(scores, labels, metrics)
+    trials, found = _load(scores, labels, metrics, names)
     matrices = [similarity_matrix(t, main_epochs(m)) for t, m in zip(trials, found)]
-    names = [trials[0].classes[c] for c in trials[0].unseen]
+    classes = [trials[0].classes[c] for c in trials[0].unseen]
     reach = max(float(np.nanmax(np.abs(m))) for m in matrices)
-    small = float(np.clip(110 / len(names), 3.5, 7))
+    small = float(np.clip(110 / len(classes), 3.5, 7))
     with style.paper():
-        side = float(np.clip(0.6 + 0.16 * len(names), 1.7, 3.2))
-        left = 0.055 * max(map(len, names)) * small / 7
+        side = float(np.clip(0.6 + 0.16 * len(classes), 1.7, 3.2))
+        left = 0.055 * max(map(len, classes)) * small / 7
         size = (side * len(matrices) + left + 1.2, side + 0.9)
         figure, grid = plt.subplots(1, len(matrices), figsize=size, squeeze=False, sharey=True)
         for axes, matrix, label in zip(grid.flat, matrices, run_labels(found)):
-            image = axes.imshow(matrix, cmap="PuOr", vmin=-reach, vmax=reach, interpolation="nearest")
-            # Columns are numbered: names would need more room than the matrices.
-            axes.set_xticks(range(len(names)), range(1, len(names) + 1), fontsize=small)
-            axes.set_yticks(range(len(names)), [f"{n} ({i})" for i, n in enumerate(names, 1)], fontsize=small)
+            image = axes.imshow(matrix, cmap=style.TWO_SIDED, vmin=-reach, vmax=reach, interpolation="nearest")
+            # Columns are numbered: classes would need more room than the matrices.
+            axes.set_xticks(range(len(classes)), range(1, len(classes) + 1), fontsize=small)
+            axes.set_yticks(range(len(classes)), [f"{n} ({i})" for i, n in enumerate(classes, 1)], fontsize=small)
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
-            own, others = np.nanmean(np.diag(matrix)), np.nanmean(matrix[~np.eye(len(names), dtype=bool)])
+            own, others = np.nanmean(np.diag(matrix)), np.nanmean(matrix[~np.eye(len(classes), dtype=bool)])
             axes.set_title(f"{label}\nown text {own:+.2f}\nothers {others:+.2f}", fontsize=7)
             axes.set_xlabel("text of class")
         grid[0, 0].set_ylabel("recordings of")
@@ -88,13 +90,13 @@ def similarity(scores: Paths, labels: Paths, metrics: Paths) -> Figure:
     return figure
 
 
-def calibration(scores: Paths, labels: Paths, metrics: Paths) -> Figure:
+def calibration(scores: Paths, labels: Paths, metrics: Paths, names: Mapping[str, str] | None = None) -> Figure:
     """S, U and H against the calibration factor (STAR, Fig. 3 a and b), one panel per run, seeds averaged.
 
     Dashed: the factor fitted on validation splits (mean over seeds). The factor counts standard deviations of a
     sample's own scores over the seen classes (evaluation/calibration.py).
     """
-    trials, found = _load(scores, labels, metrics)
+    trials, found = _load(scores, labels, metrics, names)
     style.require_few("runs", len(trials))
     with style.paper():
         figure, grid = plt.subplots(1, len(trials), figsize=(2.3 * len(trials) + 0.8, 2.7), squeeze=False, sharey=True)
@@ -112,8 +114,8 @@ def calibration(scores: Paths, labels: Paths, metrics: Paths) -> Figure:
                       and o["selection"] != "oracle" and epochs[o["seed"]] == o["epoch"]]  # fmt: skip
             if fitted:
                 axes.axvline(np.mean(fitted), color="0.4", linestyle="--", linewidth=0.8, label="chosen on validation")
-            axes.set(title=label, xlabel="calibration factor", ylim=(0, None))
-        grid[0, 0].set_ylabel("accuracy (%)")
+            axes.set(title=label, xlabel="calibration factor")
+        grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, None))  # once all are drawn: the panels share the axis
         style.legend(figure, *grid[0, 0].get_legend_handles_labels())
         style.simulated_note(figure, is_simulated(str(trials[0].scores.attrs.get("dataset", ""))))
     return figure

@@ -83,11 +83,11 @@ def space_of_features(features_path: Path | str, labels_path: Path | str, view: 
     return Space.plain(f"before: {view} features", points[keep], names, dataset)
 
 
-def space_of_scores(scores_path: Path | str, labels_path: Path | str, seed: int | None = None) -> Space:
+def space_of_scores(scores_path: Path | str, labels_path: Path | str, name: str = "", seed: int | None = None) -> Space:
     """Unseen samples with their scores over all K classes as coordinates, each sample's scores standardised.
 
-    The last epoch; ``seed``: default the first. Where similarity to the texts is all that a method hands on, this is
-    the space in which it decides.
+    The last epoch; ``seed``: default the first; name: of the method, default its folder. Where similarity to the texts
+    is all that a method hands on, this is the space in which it decides.
     """
     from zssar.evaluation.transductive import standardised
     from zssar.evaluation.trials import load_trial
@@ -96,9 +96,8 @@ def space_of_scores(scores_path: Path | str, labels_path: Path | str, seed: int 
     seed = trial.scores.seeds[0] if seed is None else seed
     scores = trial.all_scores(seed, trial.scores.epochs(seed)[-1])[~trial.seen_sample]
     names = np.array(trial.classes)[trial.labels[~trial.seen_sample]]
-    return Space.plain(
-        f"after: scores of {Path(scores_path).parent.name}, seed {seed}", standardised(scores), names, _dataset(trial)
-    )
+    title = f"after: scores of {name or Path(scores_path).parent.name}, seed {seed}"
+    return Space.plain(title, standardised(scores), names, _dataset(trial))
 
 
 def space_of_texts(paths: Sequence[Path | str], scores_path: Path | str, labels_path: Path | str) -> Space:
@@ -117,7 +116,9 @@ def space_of_texts(paths: Sequence[Path | str], scores_path: Path | str, labels_
     return Space.plain(f"texts before: {', '.join(texts.embeddings)}", points, names, _dataset(trial))
 
 
-def space_of_columns(scores_path: Path | str, labels_path: Path | str, seed: int | None = None) -> Space:
+def space_of_columns(
+    scores_path: Path | str, labels_path: Path | str, name: str = "", seed: int | None = None
+) -> Space:
     """The classes after alignment: how each class text scores all test samples (per-sample standardised), (K, n)."""
     from zssar.evaluation.transductive import standardised
     from zssar.evaluation.trials import load_trial
@@ -126,7 +127,7 @@ def space_of_columns(scores_path: Path | str, labels_path: Path | str, seed: int
     seed = trial.scores.seeds[0] if seed is None else seed
     scores = standardised(trial.all_scores(seed, trial.scores.epochs(seed)[-1]))
     names = np.where(trial.seen, SEEN, np.array(trial.classes))
-    return Space.plain(f"texts after: {Path(scores_path).parent.name}", scores.T, names, _dataset(trial))
+    return Space.plain(f"texts after: {name or Path(scores_path).parent.name}", scores.T, names, _dataset(trial))
 
 
 def _dataset(trial) -> str:
@@ -178,7 +179,7 @@ def spaces(panels: Sequence[Space], method: str = "tsne", rows: int = 1) -> Figu
             style.legend(figure, list(handles.values()), list(handles), markerscale=1.6)
         name = "t-SNE" if method == "tsne" else "PCA"
         star = "; stars: texts" if any(len(p.anchors) for p in panels) else ""
-        figure.suptitle(f"{name} of unseen classes{star}", fontsize=8)
+        figure.suptitle(f"{name} of unseen classes{star}", fontsize=8, fontweight="bold")
         style.simulated_note(figure, any(is_simulated(p.dataset) for p in panels))
     return figure
 
@@ -233,6 +234,8 @@ def losses(
     for name in chosen:
         if name not in present:
             raise unknown("field", name, present, "history files")
+    # Few lines get thinner one by one: one that runs over another does not hide it.
+    widths = np.linspace(3.0, 1.0, len(histories)) if 1 < len(histories) <= 4 else np.ones(len(histories))
     style.require(bool(chosen), f"no field has 'loss' in its name; name some under `fields` (there are: {present})")
     with style.paper():
         size = (max(style.COLUMN, 2.6 * len(chosen) + 0.6), 2.6)
@@ -245,7 +248,7 @@ def losses(
                     x, y = [e["epoch"] for e in mine], [e[name] for e in mine]
                     colour = style.CATEGORIES[i % len(style.CATEGORIES)]
                     dashes = ("-", "--", "-.", ":")[(i // len(style.CATEGORIES)) % 4]
-                    axes.plot(x, y, dashes, color=colour, linewidth=1.0, label=label if j == 0 else None)
+                    axes.plot(x, y, dashes, color=colour, linewidth=widths[i], label=label if j == 0 else None)
             axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
             axes.xaxis.get_major_locator().set_params(integer=True)
             if log:

@@ -24,6 +24,7 @@ LINE = 0.15  # height in inches of a row of a legend
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = "osD^vPX*"
 MAGNITUDE = "Blues"
+TWO_SIDED = "PuOr_r"  # orange: more than the middle, violet: less
 SUFFIXES = (".png", ".pdf", ".svg")
 
 RC = {

@@ -144,10 +144,13 @@ def _cells(lines: pd.DataFrame) -> dict[str, Cell]:
 
 
 def _ranks(cells: list[dict[str, dict[str, Cell]]], groups: list[str]) -> list[float]:
-    """Average rank over splits by the main ZSL top-1 (1 = best, ties share); NaN for rows that lack a split."""
-    means = pd.DataFrame(
-        [[row[g]["ZSL top-1"].mean if "ZSL top-1" in row[g] else math.nan for g in groups] for row in cells]
-    )
+    """Average rank over splits by the main (or transductive) ZSL top-1; 1 is best, ties share; NaN without a split."""
+
+    def main(row: dict[str, Cell]) -> float:
+        found = row.get("ZSL top-1") or row.get("transductive ZSL top-1")
+        return found.mean if found else math.nan
+
+    means = pd.DataFrame([[main(row[g]) for g in groups] for row in cells])
     return means.rank(ascending=False).mean(axis=1, skipna=False).tolist()
 
 

@@ -9,7 +9,10 @@ logits in float32, relative to the largest logit.
 Clips: 3 x T x 25 x 2 random numbers with both bodies; `one body` repeats ours with 80 % one-person clips.
 Parts: `steps` (above; with microseconds per clip on a GPU), `epochs`: whole epochs over NTU-60-sized data (40,091
 clips) with the trainer, augmentation included, and what 80 of them take; `extraction`: 56,578 clips through the
-extractor into a feature file. On a CPU `steps` alone is the default, and --clips makes the others feasible.
+extractor into a feature file; `compile`: torch.compile against eager, after its seconds of compiling; `once`:
+one step and one batch of features with their memory, for networks that are too slow for rounds. On a CPU
+`steps` alone is the default, and --clips makes the others feasible. Freed memory is kept, as the commands do on CPUs
+(--give-back: not, to see what it is worth).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import torch
 from plain_backbones import plain
 from torch.nn import functional as F
 
-from zssar import plugins, storage
+from zssar import devices, plugins, storage
 from zssar.features.clips import micro_batch
 from zssar.skeleton.layouts import layout
 
@@ -195,7 +198,6 @@ class Made:
 
 def epochs(name: str, args) -> str:
     """Seconds an epoch of the real training loop on as many clips as NTU-60 has."""
-    from zssar import devices
     from zssar.features.clips import Clips
     from zssar.features.recipe import Training
     from zssar.features.trainer import Trainer
@@ -215,7 +217,6 @@ def epochs(name: str, args) -> str:
 
 def extraction(name: str, args) -> str:
     """Seconds for the features of 56,578 clips, with and without the grid, from frames in memory to a feature file."""
-    from zssar import devices
     from zssar.features import extract, weights
 
     count = args.clips or 56_578
@@ -238,17 +239,65 @@ def extraction(name: str, args) -> str:
     return f"| {name} | {56_578 / seconds[0]:.0f} | {seconds[0]:.1f} | {seconds[1]:.1f} |"
 
 
+def compiled(name: str, args) -> str:
+    """Seconds of compiling and the median ratio eager / compiled of a training step and of a feature batch."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(args.batch, 3, args.frames, 25, 2, generator=generator).to(args.device)
+    present = torch.ones(args.batch, 2, dtype=torch.bool, device=args.device)
+    target = torch.randint(0, 60, (args.batch,), generator=generator).to(args.device)
+    dtype, clock, cells = devices.autocast_dtype(args.device, args.precision), Clock(args.device), []
+    for train in (True, False):
+        jobs, first = {}, {}
+        for kind in ("plain", "compiled"):  # "plain" here: ours, eager
+            network = make(name).to(args.device).train(train)
+            model = torch.compile(network) if kind == "compiled" else network
+            job = training_step(model, x, present, target, dtype) if train else forward(model, x, present, dtype)
+            begin = time.perf_counter()
+            job()
+            jobs[kind], first[kind] = job, time.perf_counter() - begin
+        found = rounds(jobs, clock, args.rounds, args.batch)
+        rates = [f"{found[kind][0]:.1f}" for kind in ("plain", "compiled")]
+        cells += [f"{first['compiled'] - first['plain']:.0f}", *rates, f"{found['compiled'][1]:.2f}"]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def forward(model, x, present, dtype):
+    def run():
+        with torch.no_grad(), cast(x.device.type, dtype):
+            model(x, present)
+
+    return run
+
+
+def once(name: str, args) -> str:
+    """One training step and one batch of features, both the first of their process, and the memory they need."""
+    import resource
+
+    x = torch.randn(args.batch, 3, args.frames, 25, 2).to(args.device)
+    present = torch.ones(args.batch, 2, dtype=torch.bool, device=args.device)
+    target = torch.zeros(args.batch, dtype=torch.long, device=args.device)
+    network, clock = make(name).to(args.device), Clock(args.device)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    read = clock(features(network.eval(), x, present, None, args.batch))
+    between = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = clock(training_step(network.train(), x, present, target, None))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = f"{(between - before) / 2**20:.1f} | {(after - before) / 2**20:.1f}"
+    return f"| {name} | {args.batch} | {read:.1f} | {step:.1f} | {memory} |"
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", help="default: all; on a CPU without posec3d, a minute a round there")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--parts", nargs="+", choices=("steps", "epochs", "extraction"))
+    parser.add_argument("--parts", nargs="+", choices=("steps", "epochs", "extraction", "compile", "once"))
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--batch", type=int, help="default: 16 on a CPU, 64 on a GPU")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clips", type=int, help="of epochs and extraction; default: as many as NTU RGB+D 60 has")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--give-back", action="store_true", help="let the C library give freed memory back")
     parser.add_argument("--compile", action="store_true", help="torch.compile in the training loop")
     args = parser.parse_args()
     gpu = args.device.startswith("cuda")
@@ -264,6 +313,8 @@ def main() -> None:
     torch.set_num_threads(torch.get_num_threads() if gpu else 1)
     where = torch.cuda.get_device_name() if gpu else "one CPU thread"
     print(f"N x 3 x {args.frames} x 25 x 2, batch {args.batch}, torch {torch.__version__}, {where}\n")
+    if not args.give_back:
+        devices.keep_freed_memory(args.device)
     if "steps" in args.parts:
         found = {}
         for name in args.networks:
@@ -278,6 +329,16 @@ def main() -> None:
         print("\n| network | clips/s extracted | s for 56,578: pooled, logits | with grid |\n|---|---|---|---|")
         for name in args.networks:
             print(extraction(name, args), flush=True)
+    if "once" in args.parts:
+        print("\n| network | clips | s of features | s of a training step | GiB of features | of both |")
+        print("|---|---|---|---|---|---|")
+        for name in args.networks:
+            print(once(name, args), flush=True)
+    if "compile" in args.parts:
+        print("\n| network | train: s to compile | eager | compiled | ratio | forward: s | eager | compiled | ratio |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        for name in args.networks:
+            print(compiled(name, args), flush=True)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,12 @@ def aa_spatial(self, x):
     return self.attention(F.relu(self.bn(y) + self.shortcut(x)))
 
 
+def aa_attention(self, y):
+    y = y + y * torch.sigmoid(self.joints(y.mean(2)))[:, :, None]
+    y = y + y * torch.sigmoid(self.frames(y.mean(3)))[..., None]
+    return y + y * torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3))))))[:, :, None, None]
+
+
 def dg_graphs(self, x):
     query, key = (conv(x).mean(2).unflatten(1, (self.subsets, -1)) for conv in (self.query, self.key))
     by_channel = torch.tanh(query[..., :, None] - key[..., None, :])
@@ -96,6 +102,7 @@ FORWARD = {
     Branches: branches,
     ctr_gcn.Spatial: ctr_spatial,
     aa_gcn.Spatial: aa_spatial,
+    aa_gcn.Attention: aa_attention,
 }
 
 

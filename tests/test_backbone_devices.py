@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import small_skeletons
 import torch
-from small_networks import GRAPHS, NETWORKS, make
+from small_networks import GRAPHS, NETWORKS, make, settled
+from small_networks import clips as made
 
 from zssar.features import clips
 from zssar.skeleton import streams
@@ -99,6 +100,19 @@ def test_values_are_sent_through_pinned_memory_to_a_gpu_only(monkeypatch):
 def test_evaluation_goes_in_batches_that_suit_the_device():
     assert clips.micro_batch(64, "cuda:0") == 256
     assert clips.micro_batch(64, "cpu") == 8
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_moves_the_answers_a_little(name):
+    """Autocast as on a GPU, on the CPU: forward only, in evaluation mode."""
+    network = settled(make(name))
+    x, present = made(4)
+    with torch.inference_mode():
+        exact = network(x, present)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = network(x, present)
+    assert not torch.equal(rounded.float(), exact), "nothing was computed in bfloat16"
+    assert (rounded.float() - exact).abs().max() < 0.05 * exact.abs().max()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")

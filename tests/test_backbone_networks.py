@@ -218,6 +218,25 @@ def test_aa_gcn_starts_with_even_attention_over_frames_and_channels():
     torch.testing.assert_close(attention(y), by_joint * 1.5 * 1.5)
 
 
+def test_aa_gcn_attends_to_joints_then_frames_then_channels():
+    """One after another as in the paper (3.3); ours finds the three factors first and multiplies once."""
+    torch.manual_seed(0)
+    attention = aa_gcn.Attention(8, 15).double()
+    y = torch.randn(2, 8, 6, 15, dtype=torch.double)
+    z = y + y * torch.sigmoid(attention.joints(y.mean(2)))[:, :, None]
+    z = z + z * torch.sigmoid(attention.frames(z.mean(3)))[..., None]
+    channel = torch.sigmoid(attention.excite(torch.relu(attention.squeeze(z.mean((2, 3))))))
+    torch.testing.assert_close(attention(y), z + z * channel[..., None, None])
+
+
+def test_the_gate_of_aa_gcn_has_the_right_gradients():
+    torch.manual_seed(0)
+    y, place, channel = (torch.randn(*shape, dtype=torch.double) for shape in ((2, 3, 4, 5), (2, 1, 4, 5), (2, 3)))
+    for format in (torch.contiguous_format, torch.channels_last):
+        given = [y.contiguous(memory_format=format), place, channel]
+        assert torch.autograd.gradcheck(aa_gcn.Gate.apply, [x.detach().requires_grad_() for x in given])
+
+
 def test_dg_stgcn_equals_its_formula():
     torch.manual_seed(0)
     unit = dg_stgcn.Spatial(8, 16, 15, 4).eval()

@@ -62,7 +62,7 @@ def test_seen_samples_count_and_seeds_are_averaged(tmp_path):
     assert [float(row["cpu_seconds_per_epoch"]) for row in rows] == [5.0, 6.0]
     text = (tmp_path / "t.md").read_text()
     assert "# Two seeds" in text
-    assert '| st_gcn | `{"dropout": 0.0}` | 1,234 | 2 | 50.0 ± 35.4 | 75.0 | 5.5 |' in text
+    assert '| st_gcn | `{"dropout": 0.0}` | 1,234 | 2 x 16 | 2 | 50.0 ± 35.4 | 75.0 | 5.5 |' in text
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

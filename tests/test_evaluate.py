@@ -225,6 +225,10 @@ def test_the_command_writes_metrics_rows_and_predictions(tmp_path):
     assert len(gammas) == 2
     assert metrics["validation_splits"] == 1
     assert metrics["evaluation"]["inputs"]["val_scores"]
+    assert "validation_backbone" not in metrics
+    options = ["--params", '{"validation_backbone": "shared"}']
+    call("--scores", test[0], "--labels", test[1], *options, "--metrics", out[0], "--runs", out[1])
+    assert read_json(out[0])["validation_backbone"] == "shared"
 
 
 def test_the_command_refuses_unknown_keys(tmp_path):

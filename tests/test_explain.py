@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import report_fixtures as fixture
 
-from zssar import cli
+from zssar import cli, storage
 from zssar.errors import UserError
 from zssar.reporting import records
 from zssar.reporting.export import export
@@ -40,6 +40,19 @@ def test_a_cell_is_traced_to_its_run(results, capsys, split):
     assert f"results/features/own/{fixture.SPLIT}/test_labels.csv (unchanged)" in text
     assert f"{fixture.run_folder('dvta', fixture.SPLIT + '-val0')}" in text
     assert "snakemake --cores all results/table1.csv --force" in text
+
+
+def test_a_borrowed_network_of_the_validation_splits_is_told(results):
+    place = results / fixture.run_folder("dvta") / "metrics.json"
+    before = place.read_text()
+    try:
+        metrics = storage.read_json(place)
+        metrics["evaluation"]["params"]["validation_backbone"] = "shared"
+        storage.write_json(place, metrics)
+        assert "has seen the pseudo-unseen classes" in explain("results/table1.csv", "dvta")
+    finally:
+        place.write_text(before)
+    assert "has seen the pseudo-unseen classes" not in explain("results/table1.csv", "dvta")
 
 
 def test_recorded_commands_can_be_pasted(results):

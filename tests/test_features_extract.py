@@ -241,6 +241,22 @@ def test_features_are_read_lazily_in_small_chunks(tmp_path):
         assert file["views/pooled"].chunks == (64, 256)
 
 
+def test_views_that_are_not_asked_for_are_not_read(tmp_path, monkeypatch):
+    """A method of pooled vectors never touches the grid, and opening a file reads no view at all."""
+    import h5py
+
+    views = {"grid": np.ones((9, 8, 4, 25), np.float16), "pooled": np.ones((9, 8))}
+    storage.write_features(tmp_path / "f.h5", views, [str(i) for i in range(9)], {"layout": "utd20"})
+    read, plain = [], h5py.Dataset.__getitem__
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda self, key: read.append(self.name) or plain(self, key))
+    with storage.open_features(tmp_path / "f.h5", ["pooled"]) as (features, _, _):
+        assert "/views/pooled" not in read
+        assert features["pooled"][[1, 4]].shape == (2, 8)
+        assert "grid" not in features.views
+    assert "/views/pooled" in read
+    assert "/views/grid" not in read
+
+
 def test_part_views_of_a_network_without_joints_are_refused(folder):
     network, card = weights.load(folder / "model.pt")
     network.pool = lambda maps, present: maps.mean(1).mean(3, keepdim=True)

@@ -182,6 +182,14 @@ def test_unseen_count_puts_the_number_of_classes_on_the_axis():
         overviews.unseen_count(runs_frame("abcdefghi"))
 
 
+def test_unseen_count_names_methods_that_the_first_data_set_lacks():
+    one, other_set = runs_frame(), runs_frame(("a", "d"))
+    both = pd.concat([one, other_set.assign(dataset="zz")], ignore_index=True)
+    figure = overviews.unseen_count(both)
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["a", "b", "c", "d", "chance"]
+
+
 def test_critical_difference_shows_ranks():
     shown = texts(overviews.critical_difference(runs_frame()))
     assert {"a  1.00", "b  2.00", "3.00  c"} <= set(shown)

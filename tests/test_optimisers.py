@@ -80,3 +80,10 @@ def test_processes_do_not_import_what_they_do_not_use():
     """Each of these libraries takes longer to import than a closed-form method needs for everything else."""
     done = subprocess.run([sys.executable, "-c", LEAN], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("count", "sevenths"), [(3, 39), (5, 27), (6, 5)])
+def test_one_column_of_like_sizes_needs_no_shrinking(count, sevenths):
+    """Its distance from a multiple of the identity is 0, and its noise 0 but for a rounding of either sign."""
+    rows = np.full((count, 1), sevenths / 7)
+    np.testing.assert_allclose(quantities.ledoit_wolf(rows), [[(sevenths / 7) ** 2]], rtol=1e-10)

@@ -215,6 +215,20 @@ def test_choose_and_gates_and_transductive_are_planned(tmp_path):
     assert planned.count("rule align:") == 8
     assert planned.count("rule evaluate_transductive:") == 1
     assert "--logits results/features/sim/sim_36_16/" in planned
+    assert planned.count("rule pretrain_backbone:") == 4
+    assert "validation_backbone" not in planned
+    shared = "protocol={validation_backbone: shared}"
+    done = subprocess.run(
+        [*words, "-p", "--configfile", "change.yaml", "--config", shared],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    borrowed = done.stdout + done.stderr
+    assert done.returncode == 0, borrowed[-3000:]
+    assert borrowed.count("rule pretrain_backbone:") == 2
+    assert '"validation_backbone": "shared"' in borrowed
     for block in planned.split("rule align:")[1:]:
         assert ("method=ridge.choice" in block.split("rule ")[0]) <= ("-val0" in block.split("rule ")[0])
 

@@ -112,6 +112,17 @@ def test_a_checkpoint_of_other_settings_is_ignored(skeletons, tmp_path, capsys):
     assert "starts anew" in capsys.readouterr().err
 
 
+def test_the_compile_switch_compiles_and_changes_nothing_else(skeletons, tmp_path, monkeypatch):
+    """With the backend that only traces: the same weights under the same names. What inductor gains is measured."""
+    plain = run(skeletons, tmp_path / "plain", {"epochs": 1})
+    asked = []
+    compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model: asked.append(model) or compile(model, backend="eager"))
+    compiled = run(skeletons, tmp_path / "compiled", {"epochs": 1, "compile": True})
+    assert asked == [compiled.backbone]
+    assert same(plain.backbone, compiled.backbone)
+
+
 def test_divergence_names_epoch_rate_and_remedy(skeletons, tmp_path):
     with pytest.raises(UserError, match=r"diverged in epoch \d+ at learning rate .*clip_norm"):
         run(skeletons, tmp_path, {"optimiser": "sgd", "lr": 900.0, "warmup": 0})
@@ -179,6 +190,7 @@ def test_decay_spares_biases_with_adamw_and_obeys_the_parameters():
     model[0].weight.decay = 10.0
     groups = Training(weight_decay=0.1).optimizer(model).param_groups
     assert {round(g["weight_decay"], 9): len(g["params"]) for g in groups} == {1.0: 1, 0.0: 3}
+    assert all(group["fused"] for group in groups)
     groups = Training(weight_decay=0.1, optimiser="sgd").optimizer(model).param_groups
     assert {round(g["weight_decay"], 9): len(g["params"]) for g in groups} == {1.0: 1, 0.1: 3}
 

@@ -138,6 +138,35 @@ def test_rows_keep_the_order_and_the_names_of_the_table(page, tmp_path):
     assert found[:2] == ["eszsl", "two-stage"]  # the table
     assert found[2:4] == ["eszsl", "two-stage"]  # oracle against validated
     assert all(cell["lines"] for cell in data_of(text)["cells"])
+    write_report([page.parent / "table1.csv"], tmp_path / "s.html", params, ["results/skeletons/own.h5"])
+    recordings = (tmp_path / "s.html").read_text().split('id="recordings"')[1].split('id="records"')[0]
+    assert '<th scope="row">two-stage</th>' in recordings
+    assert "dvta" not in recordings
+
+
+def test_a_transductive_table_comes_without_figures_and_with_its_own_step(page, tmp_path):
+    runs = pd.read_csv(page.parent / "table1.runs.csv")
+    adapted = runs[(runs["setting"] == "zsl") & (runs["metric"] == "top1") & (runs["selection"] == "last")]
+    chance = runs[runs["metric"] == "chance"]
+    lines = pd.concat([adapted.assign(setting="transductive"), chance]).assign(table="adapted")
+    lines.to_csv(tmp_path / "adapted.runs.csv", index=False)
+    step = {"evaluation": {"verb": "evaluate_transductive", "command": "zssar adapt", "finished": "2026-02-02"}}
+    record = page.parent.parent / fixture.run_folder("dvta") / "transductive.json"
+    record.write_text(json.dumps(step))
+    try:
+        write_report([tmp_path / "adapted.runs.csv"], tmp_path / "r.html", {"adapted": {"setting": "transductive"}})
+        both = [tmp_path / "adapted.runs.csv", page.parent / "table1.csv"]
+        write_report(both, tmp_path / "both.html", {"adapted": {"setting": "transductive"}})
+        write_report([page.parent / "table1.csv"], tmp_path / "plain.html")
+    finally:
+        record.unlink()
+    alone, both, plain = ((tmp_path / name).read_text() for name in ("r.html", "both.html", "plain.html"))
+    assert "transductive ZSL top-1" in alone
+    assert "evaluate_transductive" in alone
+    assert "<figure" not in alone
+    assert 'id="oracle"' not in alone
+    assert both.count("<figure") == plain.count("<figure") > 0
+    assert "evaluate_transductive" not in plain
 
 
 def test_without_runs_at_hand_the_tables_are_still_shown(page, tmp_path):

@@ -104,6 +104,25 @@ def test_eq_1_to_3_folded_part_equals_the_plain_form(count, few):
     torch.testing.assert_close(part(nodes), expected, rtol=1e-4, atol=1e-3)
 
 
+def test_a_part_starts_as_torchs_attention_does():
+    """The release uses nn.MultiheadAttention; biases 0, ranges of the input projections Xavier's, prompts N(0, 1)."""
+    torch.manual_seed(0)
+    part, plain = Part(64, small(width=128, attributes=50)), nn.MultiheadAttention(128, 4, kdim=64, vdim=64)
+    for mine, other in (
+        (part.query.weight, plain.q_proj_weight),
+        (part.key.weight, plain.k_proj_weight),
+        (part.value.weight, plain.v_proj_weight),
+        (part.out.weight, plain.out_proj.weight),
+    ):
+        assert mine.shape == other.shape
+        assert mine.std().item() == pytest.approx(other.std().item(), rel=0.05)
+        assert mine.abs().max().item() == pytest.approx(other.abs().max().item(), rel=0.01)
+    assert not any(layer.bias.any() for layer in (part.query, part.key, part.value, part.out))
+    assert part.inner.bias.any()
+    for normal in (part.prompt, part.matrix):
+        assert normal.std().item() == pytest.approx(1, rel=0.05)
+
+
 def test_eq_4_prompts_are_added_per_class_and_part():
     net = Network(D, DIM, 2, 3, small())
     texts = torch.randn(3, 2, DIM)

@@ -67,10 +67,10 @@ def test_the_regression_is_that_of_a_gaussian_process():
 
 def test_what_is_left_out_is_the_class_with_its_mirror_image():
     rng = np.random.default_rng(1)
-    stated, residual = np.repeat(rng.normal(size=(40, 6)), 2, 0), np.repeat(rng.normal(size=(40, 30)), 2, 0)
-    twins = np.repeat(np.arange(40), 2)  # equal pairs: left out alone, each would be told by the other
+    stated, residual = np.repeat(rng.normal(size=(20, 6)), 2, 0), np.repeat(rng.normal(size=(20, 30)), 2, 0)
+    twins = np.repeat(np.arange(20), 2)  # equal pairs: left out alone, each would be told by the other
     dual, _ = transfer.learn(stated, residual, np.ones(6), twins)
-    alone, _ = transfer.learn(stated, residual, np.ones(6), np.arange(80))
+    alone, _ = transfer.learn(stated, residual, np.ones(6), np.arange(40))
     assert (dual**2).sum() < 0.1 * (alone**2).sum()
 
 

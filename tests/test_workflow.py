@@ -122,6 +122,16 @@ def test_the_report_is_built_from_what_is_there_and_nothing_is_left_to_do(finish
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_snakemakes_own_report_has_captions_and_asks_nothing_of_any_network(finished):
+    snakemake(finished, "--report", "own.html", TABLE, FIGURE)
+    page = (finished / "own.html").read_text(encoding="utf-8")
+    assert "Confusion of the unseen classes" in page  # the caption of that kind of figure
+    assert "the main number is never the best epoch on the test set" in " ".join(page.split())
+    for category in ("Figures", "Tables"):
+        assert f'"{category}"' in page
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="?https?:', page)
+
+
 def test_explain_reads_the_finished_table(finished):
     words = [sys.executable, "-m", "zssar.cli", "explain", TABLE, "--method", "dvta", "--split", "random_8_0"]
     done = subprocess.run(words, cwd=finished, capture_output=True, text=True)

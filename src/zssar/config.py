@@ -135,8 +135,8 @@ def _check_names(config: dict[str, Any], prompts: Path) -> None:
         for kind in entry["texts"]:
             if kind not in kinds:
                 raise unknown("description kind", kind, kinds, f"config: methods.{name}.texts")
-    _check_params(config)
     _check_choices(config, kinds)
+    _check_params(config)
     for table, entry in config["tables"].items():
         _check_table(config, table, entry)
     _check_backbone_tables(config)

@@ -91,7 +91,7 @@ rule evaluate:
         runtime=30,
     params:
         key=key_of_run,
-        options=json.dumps({"gates": PROTOCOL["gates"], "skip_unsuited": True}),
+        options=evaluate_options(),
         logits=lambda w, input: (
             f"--logits {input.logits} --val-logits {input.val_logits}"
             if input.logits

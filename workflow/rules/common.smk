@@ -173,6 +173,14 @@ def validation_runs(wildcards, file):
     return [f"{folder_of_run(w, split)}/{file}" for split in validation_splits(w.split)]
 
 
+def evaluate_options():
+    """What evaluate is told about the protocol; borrowed networks of validation splits are recorded with the run."""
+    options = {"gates": PROTOCOL["gates"], "skip_unsuited": True}
+    if PROTOCOL["validation_backbone"] != "own":
+        options["validation_backbone"] = PROTOCOL["validation_backbone"]
+    return json.dumps(options)
+
+
 def key_of_run(wildcards):
     """The columns of the runs file that identify a run, as JSON."""
     w = wildcards

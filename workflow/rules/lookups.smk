@@ -149,9 +149,10 @@ def files_of_figure(w):
 def options_of_figure(w):
     """Those of the config, and what the table calls its methods; figures of a whole table follow its order."""
     entry = config["tables"][w.table]
+    # Of the methods drawn only: another method in the table redraws no figure but those of all.
     names = {
         c["method"]: entry["names"].get(c["method"], c["method"])
-        for c in cells_of_table(w.table)
+        for c in cells_of_figure(w)
     }
     options = entry["figures"].get(w.figure, {})
     return json.dumps({"names": names, "simulated": is_simulated(w.table), **options})
@@ -163,11 +164,7 @@ FOLDERS = "({})?".format("|".join(os.path.join(name, "") for name in sorted(FOLD
 
 
 def tables_of_report(wildcards):
-    return [
-        t
-        for t, entry in config["tables"].items()
-        if t.startswith(wildcards.folder) and entry["setting"] == "accuracy"
-    ]
+    return [t for t in config["tables"] if t.startswith(wildcards.folder)]
 
 
 def histories_of_cell(cell):

@@ -99,6 +99,31 @@ rule compare_methods:
         " {params.simulated} --csv {output.csv} --markdown {output.markdown} --json {output.json} > {log} 2>&1"
 
 
+rule make_class_table:
+    input:
+        lambda w: [run_of_cell(c, "metrics.json") for c in cells_of_table(w.table)],
+    output:
+        csv="results/{table}.classes.csv",
+        markdown="results/{table}.classes.md",
+    log:
+        "logs/make_class_table/{table}.log",
+    benchmark:
+        "logs/make_class_table/{table}.tsv"
+    localrule: True
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=1000,
+        runtime=10,
+    params:
+        names=lambda w: json.dumps(config["tables"][w.table]["names"]),
+        simulated=lambda w: " ".join(["--simulated", *simulated_of_table(w.table)]),
+        code=digest("commands.make_class_table"),
+    shell:
+        "zssar make_class_table --metrics {input} --title {wildcards.table} --names {params.names:q}"
+        " {params.simulated} --csv {output.csv} --markdown {output.markdown} > {log} 2>&1"
+
+
 rule compare_validation:
     input:
         "results/{table}.runs.csv",

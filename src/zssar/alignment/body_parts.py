@@ -7,7 +7,7 @@ the table (a user's own), speaks of all. A form tells nothing of phases.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ SIX: dict[str, tuple[str, ...]] = {
 }
 WHOLE = ("speed", "repetition", "hold", "two_people", "approach", "contact", "partner_motion", "facing")
 _PURLS = {"head": ("head",), "hands": ("hand", "arm"), "torso": ("hip",), "legs": ("leg", "foot")}
-GROUPINGS = {
+GROUPINGS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "parts_purls": {part: _PURLS[part] for part in PURLS_FOUR},
     "parts6": {part: (part,) for part in STAR_SIX},
     "parts4": STAR_FOUR,

@@ -21,6 +21,7 @@ Every score is a sum over quantities: ``explain`` returns the terms. The mathema
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ class Profile(AlignmentMethod):
 
     def _bridge(self, *data) -> Bridge:
         prior = published.statistics(self.names_)["agreement"] if self.prior == "published" else self.prior
-        options = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
+        options: dict[str, Any] = {"prior": prior, "strength": self.prior_classes, "calibration": self.calibration}
         options |= {"belief": self.belief_, "names": self.names_ if self.transfer else ()}
         return Bridge.fit(*data, ridge=self.ridge, **options)
 

@@ -239,7 +239,7 @@ def ledoit_wolf(rows: np.ndarray) -> np.ndarray:
     size = (found**2).sum()
     noise = ((squares.T @ squares).sum() / n - size) / (width * n)
     distance = (size - 2 * level * np.trace(found) + width * level**2) / width
-    share = 0.0 if min(noise, distance) == 0 else min(noise, distance) / distance
+    share = 0.0 if min(noise, distance) <= 0 else min(noise, distance) / distance  # one column: 0 but for rounding
     return (1 - share) * found + share * level * np.eye(width)
 
 

@@ -8,7 +8,7 @@ Input: any stream, any layout; 100 or 300 frames in the literature. Published: 3
 classes).
 
 Equal to the published module but cheaper: joints are mixed before the 1x1 products, which are then one product for
-all three subsets (both are linear). Differences: the ``persons`` option.
+all three subsets (both are linear), and the three attentions multiply once. Differences: the ``persons`` option.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Gate(torch.autograd.Function):
 
 
 class Attention(nn.Module):
-    """Joints, then frames, then channels: y + y * sigmoid(...) three times."""
+    """Joints, then frames, then channels: y + y * sigmoid(...) three times, each looking at what the last one left."""
 
     def __init__(self, channels: int, joints: int):
         super().__init__()

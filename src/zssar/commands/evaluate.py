@@ -11,7 +11,7 @@ import sys
 from zssar import starting
 
 HELP = "metrics of one run: ZSL and GZSL, last, validated and oracle side by side"
-OPTIONS = ("scale", "gates", "skip_unsuited")
+OPTIONS = ("scale", "gates", "skip_unsuited", "validation_backbone")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar="JSON",
         help="options: scale (sample, spread or raw), gates (classifier, ratio), skip_unsuited (leave out, and say so, "
-        "the ratio gate where scores are no negative errors; otherwise that is an error)",
+        "the ratio gate where scores are no negative errors; otherwise that is an error), validation_backbone (own or "
+        "shared; recorded only)",
     )
     add("--metrics", required=True, metavar="JSON", help="output: everything known about this evaluation")
     add("--runs", required=True, metavar="CSV", help="output: rows of the long runs file, values in percent")
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace) -> None:
         outcomes += gate_outcomes(gates, trial, validations, outcomes, _logits(args, trial, validations))
     _warn(outcomes, args.scores)
     result = {"key": args.key, "validation_splits": len(validations), **summarise(trial, outcomes, scale)}
+    if "validation_backbone" in args.params:
+        result["validation_backbone"] = args.params["validation_backbone"]
     if left_out:
         result["gates_left_out"] = left_out
     if args.record:

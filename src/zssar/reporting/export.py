@@ -41,13 +41,14 @@ def export(table: Path | str, folder: Path | str, root: Path | str = ".") -> dic
 
 def _records(source: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """(place under ``records``, content) of every run behind a table and of its validation runs."""
-    waiting, known = list(records.runs_of(runs.read_runs([source]))), set()
+    lines = runs.read_runs([source])
+    waiting, known = list(records.runs_of(lines)), set()
     while waiting:
         run = waiting.pop()
         if run in known:
             continue
         known.add(run)
-        record = records.find(run, source.parent, root)
+        record = records.find(run, source.parent, root, bool((lines["setting"] == "transductive").any()))
         if "align" not in record.steps:
             raise UserError(
                 f"the record of {run} is not here; build it by snakemake --cores all (without a target), then export"
@@ -57,6 +58,8 @@ def _records(source: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         yield place / "run.json", record.steps["align"]
         if "evaluate" in record.steps:
             yield place / "evaluate.json", _short(record)
+        if "evaluate_transductive" in record.steps:
+            yield place / "transductive.json", {"evaluation": record.steps["evaluate_transductive"]}
         folder, network = records.find_network(record, source.parent, root)
         if network:
             yield records.inside_results(folder) / "run.json", network

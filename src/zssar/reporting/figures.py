@@ -36,11 +36,15 @@ def run_labels(runs: Sequence[Metrics]) -> list[str]:
     return labels
 
 
+def called(metrics: Metrics, name: str) -> Metrics:
+    """The metrics with another name of the method."""
+    return {**metrics, "key": {**metrics["key"], "method": name}}
+
+
 def renamed(metrics: Metrics, names: Mapping[str, str] | None) -> Metrics:
     """The metrics with the method called as a table prints it."""
-    key = metrics["key"]
-    method = key.get("method", "")
-    return {**metrics, "key": {**key, "method": (names or {}).get(method, method)}}
+    method = metrics["key"].get("method", "")
+    return called(metrics, (names or {}).get(method, method))
 
 
 def _simulated(runs: Sequence[Metrics]) -> bool:
@@ -126,7 +130,7 @@ def per_class(runs: Sequence[Metrics]) -> Figure:
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_xlim(0, 100)
-        axes.set_xlabel("accuracy (%), bars: seeds averaged, lines: 95 % over subjects")
+        axes.set_xlabel("accuracy (%)\nbars: seeds averaged, lines: 95 % over subjects")
         style.legend(figure, *axes.get_legend_handles_labels(), "outside upper center")
         axes.set_title(run_title(runs[0]) if len(runs) == 1 else "/".join(run_title(runs[0]).split(", ")[1:]))
         style.simulated_note(figure, _simulated(runs))
@@ -172,7 +176,8 @@ def curves(runs: Sequence[Metrics]) -> Figure:
             style.require(bool(m["gzsl"]), f"{run_title(m)}: no seen-unseen curve; the test set has no seen class")
             colour = style.CATEGORIES[i % len(style.CATEGORIES)]
             areas = [entry["ausuc"] for entry in m["gzsl"].values()]
-            look = {"color": colour, "marker": style.MARKERS[i % len(style.MARKERS)], "markeredgecolor": "white"}
+            marker = style.MARKERS[i % len(style.MARKERS)]
+            look: dict[str, Any] = {"color": colour, "marker": marker, "markeredgecolor": "white"}
             handles.append(plt.Line2D([], [], **look, markersize=6, label=f"{label}: AUSUC {np.mean(areas):.1f}"))
             for entry in m["gzsl"].values():
                 axes.plot(entry["curve"]["unseen"], entry["curve"]["seen"], color=colour, linewidth=0.9)

@@ -109,14 +109,15 @@ def markdown(table: pd.DataFrame, title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        "| network | what differs from its defaults | parameters | seeds | seen classes, test subjects |"
-        " training clips | CPU s per epoch |",
-        "|---|---|---|---|---|---|---|",
+        "| network | what differs from its defaults | parameters | epochs x frames | seeds |"
+        " seen classes, test subjects | training clips | CPU s per epoch |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for (network, params), runs in table.groupby(["network", "params"], sort=False):
+    same = ["network", "params", "epochs", "frames"]
+    for (network, params, epochs, frames), runs in table.groupby(same, sort=False):
         spread = f" ± {runs['accuracy'].std(ddof=1):.1f}" if len(runs) > 1 else ""
         lines.append(
-            f"| {network} | `{params}` | {runs['parameters'].iloc[0]:,} | {len(runs)} "
+            f"| {network} | `{params}` | {runs['parameters'].iloc[0]:,} | {epochs} x {frames} | {len(runs)} "
             f"| {runs['accuracy'].mean():.1f}{spread} | {runs['train_accuracy'].mean():.1f} "
             f"| {runs['cpu_seconds_per_epoch'].median():.1f} |"
         )
@@ -125,9 +126,8 @@ def markdown(table: pd.DataFrame, title: str) -> str:
         "",
         f"Top-1 in percent, mean ± standard deviation over seeds; {first['n']} test samples of "
         f"{first['seen_classes']} seen classes, {first['train_clips']} training clips, {first['split']}, stream "
-        f"{first['stream']}, {first['epochs']} epochs of {first['frames']} frames, {first['precision']} on "
-        f"{first['device']}. Training clips: augmented, in the last epoch. CPU s per epoch: of the whole job, "
-        "median over seeds.",
+        f"{first['stream']}, {first['precision']} on {first['device']}. Training clips: augmented, in the last epoch. "
+        "CPU s per epoch: of the whole job, median over seeds.",
         "",
     ]
     return "\n".join(lines)

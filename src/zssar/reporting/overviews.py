@@ -98,8 +98,11 @@ def unseen_count(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Fi
             axes.set_xlabel("number of unseen classes")
             axes.set_ylim(bottom=0)
         grid[0, 0].set_ylabel("ZSL top-1 (%)")
-        handles = dict(zip(*grid[0, 0].get_legend_handles_labels()[::-1]))
-        style.legend(figure, list(handles.values()), list(handles))
+        handles: dict = {}  # of all panels: a method may be missing in one of them
+        for axes in grid.flat:
+            handles |= dict(zip(*axes.get_legend_handles_labels()[::-1]))
+        order = [name for name in (*shown, "chance") if name in handles]
+        style.legend(figure, [handles[name] for name in order], order)
         style.simulated_note(figure, _simulated(runs))
     return figure
 

@@ -105,7 +105,8 @@ def figures(name: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> li
 
 def _of_split(place: str, lines: pd.DataFrame, records: Mapping[str, Record]) -> list[dict[str, Any]]:
     ranked = by_main_number(lines, [r for r in runs_of(lines) if records[r].metrics])
-    metrics = [records[run].metrics for run in ranked]
+    printed = runs.printed_methods(lines)
+    metrics = [of_runs.called(records[run].metrics, printed[run]) for run in ranked]
     if not metrics:
         return []
     few, found = metrics[: len(style.CATEGORIES)], []

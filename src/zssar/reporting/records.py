@@ -83,13 +83,18 @@ def runs_file(table: Path | str) -> Path:
     )
 
 
-def find(run: str, beside: Path | str, root: Path | str = ".") -> Record:
-    """The record of a run: in ``records`` beside a table in the folder ``beside``, else in the run's own folder."""
+def find(run: str, beside: Path | str, root: Path | str = ".", transductive: bool = False) -> Record:
+    """The record of a run: in ``records`` beside a table in the folder ``beside``, else in the run's own folder.
+
+    transductive: with the step that adapted its answers to the test samples, for tables of such answers.
+    """
     for place in (Path(beside) / "records" / inside_results(run), Path(root) / run):
         metrics = read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
         judged = metrics or (read_json(place / "evaluate.json") if (place / "evaluate.json").is_file() else {})
         align = read_json(place / "run.json") if (place / "run.json").is_file() else metrics.get("align")
         found = {"align": align, "evaluate": judged.get("evaluation")}
+        if transductive and (place / "transductive.json").is_file():
+            found["evaluate_transductive"] = read_json(place / "transductive.json")["evaluation"]
         steps = {verb: step for verb, step in found.items() if step}
         if steps:
             return Record(run, steps, metrics, place, judged.get("outcomes", []))

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Source:
     lines: pd.DataFrame
     built: tables.Table
     folder: Path
+    setting: str = "accuracy"
 
 
 def read_source(path: Path | str, params: Mapping[str, Any]) -> Source:
@@ -45,7 +46,7 @@ def read_source(path: Path | str, params: Mapping[str, Any]) -> Source:
     built = tables.build(lines, name, asked)
     lines = runs.in_order(lines, asked.order)
     lines = lines.assign(method=lines["method"].map(lambda method: asked.names.get(method, method)))
-    return Source(name, lines, built, path.parent)
+    return Source(name, lines, built, path.parent, asked.setting)
 
 
 class Page:
@@ -60,7 +61,9 @@ class Page:
         self.table_of: dict[str, str] = {}
         for source in sources:
             for run in records.runs_of(source.lines):
-                self.records.setdefault(run, records.find(run, source.folder, root))
+                adapted = source.setting == "transductive"
+                if adapted or run not in self.records:
+                    self.records[run] = records.find(run, source.folder, root, adapted)
                 self.table_of.setdefault(run, source.name)
         self.index = {run: i for i, run in enumerate(self.records)}
 
@@ -145,7 +148,7 @@ class Page:
         parts = []
         for path in skeletons:
             file = Skeletons(path)
-            for source in self.sources:
+            for source in _judged(self.sources):
                 lines = source.lines[source.lines["dataset"] == file.attrs["dataset"]]
                 for split in list(dict.fromkeys(lines["split"]))[:SPLITS_SHOWN]:
                     part = self._recordings_of(source, lines[lines["split"] == split], file, explain)
@@ -155,7 +158,8 @@ class Page:
 
     def _recordings_of(self, source: Source, lines: pd.DataFrame, file: Skeletons, explain) -> dict[str, Any] | None:
         found = [answers(self.records[run], self.root) for run in records.runs_of(lines)]
-        everything = [a for a in found if a is not None]
+        printed = runs.printed_methods(lines)
+        everything = [replace(a, method=printed[a.run]) for a in found if a is not None]
         if not everything:
             return None
         first = pictures.by_main_number(lines, [a.run for a in everything])[0]
@@ -208,6 +212,11 @@ class Page:
             {"cells": self.cells, "clips": self.clips, "splits": self.splits}, ensure_ascii=False, separators=(",", ":")
         )
         return Markup(text.replace("<", "\\u003c"))
+
+
+def _judged(sources: Sequence[Source]) -> list[Source]:
+    """Tables of accuracies, whose answers the figures show; transductive ones and those of speed are tables only."""
+    return [source for source in sources if source.setting == "accuracy"]
 
 
 def _epoch(found: Answers) -> str:
@@ -308,8 +317,8 @@ def write_report(
         "sources": f"{count}, {sum(len(s.lines) for s in sources)} values.",
         "simulated": [name.removesuffix(" (simulated data)") for name in simulated],
         "tables": [page.table(source) for source in sources],
-        "inflation": [part for s in sources for part in pictures.inflation(s.name, s.lines)],
-        "figures": [f for s in sources for f in pictures.figures(s.name, s.lines, page.records)],
+        "inflation": [part for s in _judged(sources) for part in pictures.inflation(s.name, s.lines)],
+        "figures": [f for s in _judged(sources) for f in pictures.figures(s.name, s.lines, page.records)],
         "recordings": recordings,
         "curves": pictures.learning_curves(histories),
         "texts": pictures.texts(texts),

@@ -76,6 +76,11 @@ def in_order(runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     return runs.loc[at.sort_values(kind="stable").index].reset_index(drop=True)
 
 
+def printed_methods(runs: pd.DataFrame) -> dict[str, str]:
+    """run -> what these lines call its method."""
+    return dict(zip(runs["run"], runs["method"]))
+
+
 def column_group(split: str, groups: Mapping[str, Sequence[str]] | None = None) -> str:
     """The column a split belongs to: a named group, the family of a random draw, or the split itself."""
     for name, members in (groups or {}).items():

@@ -51,7 +51,7 @@ def explain(table: Path | str, method: str | None = None, split: str | None = No
     for key, group in _cells(chosen):
         parts += ["", key, *_values(group)]
     for run in records.runs_of(chosen):
-        record = records.find(run, path.parent, root)
+        record = records.find(run, path.parent, root, bool((chosen["setting"] == "transductive").any()))
         parts += ["", *_run(record, *records.find_network(record, path.parent, root), name, root)]
     return "\n".join(parts) + "\n"
 
@@ -99,7 +99,9 @@ def _run(record: records.Record, place: str, network: dict, table: str, root: Pa
     if record.chosen():
         parts.append(f"  {'epochs, seed by seed':<{WIDTH}} {record.chosen()}")
     if validation:
-        parts.append(f"  {'chosen on':<{WIDTH}} {', '.join(validation)}")
+        borrowed = record.steps["evaluate"].get("params", {}).get("validation_backbone") == "shared"
+        note = " (with this run's own network, which has seen the pseudo-unseen classes)" if borrowed else ""
+        parts.append(f"  {'chosen on':<{WIDTH}} {', '.join(validation)}{note}")
     for what, command in records.rebuild_commands(table, record.run, root):
         parts += [f"  to {what}:", f"    {command}"]
     if records.config_files(table, root) is None:

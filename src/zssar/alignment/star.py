@@ -20,6 +20,7 @@ fewer products. Where a part has few nodes, each head's values go through that l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ class Network(nn.Module):
         self.cosine = method.similarity == "cosine"
         self.half: torch.dtype | None = None  # set for training
 
-    def skeletons(self, grid: torch.Tensor, joints: list[list[int]]) -> torch.Tensor:
+    def skeletons(self, grid: torch.Tensor, joints: Sequence) -> torch.Tensor:
         """(n, T', V, D) -> (n, parts, attributes); each part sees all times of its own joints."""
         half = self.half if self.training else None  # scores are computed in float32
         with torch.autocast(grid.device.type, half, enabled=half is not None):
@@ -219,7 +220,7 @@ class STAR(AlignmentMethod):
         at = {name: i for i, name in enumerate(known.names)}
         seen = torch.tensor([at[name] for name in texts.names], device=self.device)
         y = torch.as_tensor(labels, device=self.device)
-        joints, (label, part) = self._joints(features), self._texts(known, features)
+        joints, (label, part) = self._columns(features), self._texts(known, features)
         grid = Grid(features, self.device, bins=self.bins)
         with loops.seeded(self.seed, self.device) as generator:
             network = Network(grid.channels, label.shape[1], len(joints), len(known), self).to(self.device)
@@ -261,7 +262,7 @@ class STAR(AlignmentMethod):
     def score(self, features, texts):
         """float32 (n, K), Eq. 9 without its calibration, which belongs to the evaluation."""
         inputs.fitted(self, "network_")
-        network, joints = self.network_, self._joints(features)
+        network, joints = self.network_, self._columns(features)
         label, _ = self._texts(texts, features, network.sizes["dim"])
         grid, names = Grid(features, self.device, network.sizes["channels"], self.bins), network.label_text(label)
         rows = torch.arange(len(grid)).split(64 if self.device == "cpu" else 512)
@@ -288,6 +289,10 @@ class STAR(AlignmentMethod):
         if missing:
             raise UserError(f"STAR: all_texts lacks the seen classes {missing}")
         return all_texts
+
+    def _columns(self, features: Features) -> list[torch.Tensor]:
+        """``_joints`` where the grid is: a list would travel to a GPU at every step."""
+        return [torch.tensor(members, device=self.device) for members in self._joints(features)]
 
     def _joints(self, features: Features) -> list[list[int]]:
         """Joint indices per part of the features' layout."""

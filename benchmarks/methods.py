@@ -7,8 +7,8 @@ Everything is made up at the sizes of the papers: 256 channels, grids of 16 x 25
 numbers. Scope of the table: ``score`` on features in memory, from the method's own input to one score per class, behind
 the backbone and behind the text encoder; for the variational methods behind the training of the classifier of the
 classes asked, which happens once per question. Products (multiply-accumulates) are those of matrix products and
-attention as PyTorch counts them, per sample; methods in NumPy are not counted (-). The motion profile is left out: it
-reads measured quantities, and its costs are those of two small matrices.
+attention as PyTorch counts them, per sample; methods in NumPy are not counted (-). The motion profiles are left out:
+they read measured quantities, and their costs are those of a few small matrices.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNITS = {
 }
 SPLITS = {"55/5": (60, 5, 37_000), "48/12": (60, 12, 32_000), "110/10": (120, 10, 58_000), "96/24": (120, 24, 50_000)}
 NOT_LEARNED = ("running_mean", "running_var", "num_batches_tracked", "fixed")
-SKIPPED = ("profile",)
+SKIPPED = ("profile", "profile_text")
 SHORT = {"epochs": 1, "cycles": 1, "steps_per_cycle": 17, "warmup": 1}  # enough to have something to score with
 
 

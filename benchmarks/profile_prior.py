@@ -1,4 +1,4 @@
-"""Makes alignment/profile_prior.csv: `python benchmarks/profile_prior.py --skeletons results/skeletons/sim.h5`.
+"""Makes alignment/profile_prior.csv, .txt: `python benchmarks/profile_prior.py --skeletons results/skeletons/sim.h5`.
 
 Statistics of the motion profile over all classes of the simulated data set; never of a real recording.
 """
@@ -39,6 +39,7 @@ def main() -> None:
     at = [profiles.names().index(name) for name in names]
     found = np.concatenate([block[:, at] for _, block in profiles.blocks(data, np.arange(len(data)))]).astype(float)
     judge = Judge.fit(numbers[..., 0], numbers[..., 1], found, data.label, prior=0.5, strength=5.0)
+    storage.write_text(args.output.with_suffix(".txt"), "".join(f"{line.name}\n" for line in answers))
     with storage.whole(args.output) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["quantity", *published.COLUMNS])

@@ -86,8 +86,7 @@ def main() -> None:
         rows, sides = np.flatnonzero(split.train & np.isin(data.label, classes)), [tuple(halves), tuple(halves[::-1])]
     found = np.full((len(data), len(profiles.names())), np.nan)  # of nothing but the rows that may be looked at
     found[rows] = np.concatenate([block for _, block in profiles.blocks(data, rows)])
-    attrs = {"quantities": list(profiles.names()), "dataset": dataset}
-    features = Features({"profile": found}, data.layout, attrs)
+    features = Features({"profile": found}, data.layout, {"quantities": list(profiles.names())})
     texts = [texts_of(kind, dataset, source) for source in args.answers]
     at = [profiles.names().index(name) for name in kind.units]
     results: dict[tuple[str, int], list[float]] = {(name, n): [] for name in args.variants for n in args.unseen}
@@ -99,7 +98,7 @@ def main() -> None:
                 order = rng.permutation(classes)
                 publishers, own = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
                 told = statistics_of(texts[0]["profile"], found[:, at], data.label, publishers)
-                published.belief = lambda names, dataset, told=told: told
+                published.belief = lambda names, seen, told=told: told
             unseen = np.sort(rng.choice(own, count, replace=False))
             for name in args.variants:
                 runs = [

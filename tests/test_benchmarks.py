@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from zssar import plugins
 from zssar.datasets.files import class_names
 from zssar.datasets.ntu import NTU
 from zssar.skeleton import recipes
@@ -54,6 +56,19 @@ def test_the_plain_chain_and_ours_agree_to_the_last_bit(tmp_path, scripts):
         bodies.append(len(one))
         assert all(np.array_equal(one[key]["joints"], other[key]["joints"]) for key in other)
     assert max(bodies) >= 2
+
+
+def test_methods_are_given_every_view_they_read(scripts, capsys):
+    import methods
+
+    modules = [name for name in plugins.names("alignment") if name not in methods.SKIPPED]
+    assert len(modules) >= 15
+    for module in modules:
+        method = methods.method_of(module, "cpu")
+        assert len(methods.features_of(3, method.views)) == 3
+        assert set(method.texts) <= set(methods.UNITS)
+    methods.grid(["nearest_mean"], Namespace(grid_samples=300, dim=16, device="cpu"))
+    assert "1 methods x 4 splits x 3 seeds" in capsys.readouterr().out
 
 
 def test_a_tree_of_official_names(tmp_path, scripts, monkeypatch):

@@ -13,7 +13,8 @@ from zssar import plugins
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 PAPER = yaml.safe_load((ROOT / "workflow" / "paper_budgets.yaml").read_text(encoding="utf-8"))["methods"]
-CHOSEN = {("eszsl", "gamma"), ("eszsl", "lam"), ("star", "text_norm")}  # not budgets: docs/methods.md says why
+# Not budgets: docs/methods.md says why.
+CHOSEN = {("eszsl", "gamma"), ("eszsl", "lam"), ("smie", "temporal"), ("star", "text_norm")}
 
 
 def defaults(module: str) -> dict:

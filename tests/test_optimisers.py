@@ -87,3 +87,25 @@ def test_one_column_of_like_sizes_needs_no_shrinking(count, sevenths):
     """Its distance from a multiple of the identity is 0, and its noise 0 but for a rounding of either sign."""
     rows = np.full((count, 1), sevenths / 7)
     np.testing.assert_allclose(quantities.ledoit_wolf(rows), [[(sevenths / 7) ** 2]], rtol=1e-10)
+
+
+STARTED = """
+import gc, sys
+from zssar import starting
+with starting.imports():
+    assert gc.isenabled()
+starting.program("test")
+with starting.imports():
+    assert not gc.isenabled()
+    kept = [[] for _ in range(10)]
+assert gc.isenabled()
+assert gc.get_freeze_count() > 0
+import atexit
+atexit.register(print, "handlers run")
+"""
+
+
+def test_the_collector_rests_during_the_imports_of_a_program_only():
+    done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "handlers run"

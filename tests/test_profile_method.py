@@ -1,5 +1,6 @@
 """The profile method: its options, its explanations, forms as vectors for other methods."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from zssar.skeleton import kinematics
 from zssar.text.prompts import read_kind
 
 PROMPT = Path(__file__).parents[1] / "prompts" / "profile.md"
+CLASS_NAMES = PROMPT.parents[1] / "src" / "zssar" / "datasets" / "class_names"
 
 
 @pytest.fixture(scope="module")
@@ -165,18 +167,17 @@ def test_mixed_moments_are_those_of_both_sets_together():
     np.testing.assert_allclose(nobody, sides[1])  # a quantity that no seen class shows
 
 
-def with_dataset(features, dataset):
-    return Features(features.views, features.layout, {**features.attrs, "dataset": dataset})
-
-
-def test_the_belief_never_speaks_on_the_set_it_was_made_from():
+def test_the_belief_never_speaks_on_the_classes_it_was_made_from():
+    """Simulated classes under whatever name of the data set; one class of another set lets it speak."""
     features, labels, texts = named(list(read_kind(PROMPT).units))
+    made_from = [row["name"] for row in csv.DictReader((CLASS_NAMES / "sim.csv").open(encoding="utf-8"))]
+    assert published.CLASSES.read_text(encoding="utf-8").splitlines() == made_from
     scores = {}
-    for dataset in (published.SOURCE, "another"):
+    for where, names in {"sim": made_from[5:11], "another": ["a shrug", *made_from[5:10]]}.items():
+        own = ClassTexts(tuple(names), texts.embeddings, texts.units)
         for statistics in ("shrunk", "seen"):
-            own = with_dataset(features, dataset)
             method = plugins.create("alignment", "profile", {"statistics": statistics})
-            scores[dataset, statistics] = method.fit(own, labels, texts).score(own, texts)
+            scores[where, statistics] = method.fit(features, labels, own).score(features, own)
     np.testing.assert_array_equal(scores["sim", "shrunk"], scores["sim", "seen"])
     np.testing.assert_array_equal(scores["another", "seen"], scores["sim", "seen"])
     assert not np.allclose(scores["another", "shrunk"], scores["another", "seen"])
@@ -185,7 +186,7 @@ def test_the_belief_never_speaks_on_the_set_it_was_made_from():
 def test_the_belief_weighs_as_many_classes_as_told_and_nothing_for_other_forms(problem):
     names = list(read_kind(PROMPT).units)
     features, labels, texts = named(names)
-    told = published.belief(names, "another")
+    told = published.belief(names, texts.names)
     centre = {
         n: plugins.create("alignment", "profile", {"prior_classes": n})
         .fit(features, labels, texts)
@@ -194,7 +195,7 @@ def test_the_belief_weighs_as_many_classes_as_told_and_nothing_for_other_forms(p
     }
     np.testing.assert_allclose(centre[1e9], told["centre"], atol=1e-6)
     np.testing.assert_allclose(centre[6.0], (centre[0.0] + told["centre"]) / 2)  # six seen classes
-    assert np.isnan(published.belief(list(QUANTITIES), "another")["centre"]).all()
+    assert np.isnan(published.belief(list(QUANTITIES), ["a shrug"])["centre"]).all()
     np.testing.assert_array_equal(*(fitted(problem, statistics=s).bridge_.judge.centre for s in ("shrunk", "seen")))
 
 

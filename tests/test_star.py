@@ -82,12 +82,14 @@ def test_grid_batches_are_channels_last_and_equal_whether_kept_or_read():
     np.testing.assert_allclose(halves[:, 1], expected[:, 2:].mean(1), rtol=1e-3, atol=2e-3)
 
 
-def test_eq_1_to_3_folded_part_equals_the_plain_form():
+@pytest.mark.parametrize(("count", "few"), [(2, True), (11, False)])
+def test_eq_1_to_3_folded_part_equals_the_plain_form(count, few):
     torch.manual_seed(0)
-    part = Part(D, small())
+    part = Part(D, small(attributes=24))
+    assert part.few(count) is few  # two ways to compute the same
     for linear in (part.query, part.key, part.value, part.out):
         nn.init.normal_(linear.bias)
-    nodes = torch.randn(3, 11, D)
+    nodes = torch.randn(3, count, D)
     plain = nn.MultiheadAttention(16, 4, kdim=D, vdim=D, batch_first=True)
     with torch.no_grad():
         plain.q_proj_weight.copy_(part.query.weight)

@@ -38,7 +38,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Exit code 0, 2 for bad input (one message on stderr), 130 when interrupted."""
     if argv is None:
-        starting.quick_exit()
+        starting.program("zssar")
         argv = sys.argv[1:]
     try:
         first = next((word for word in argv if not word.startswith("-")), None)

@@ -35,15 +35,23 @@ def code_digest(*modules: str) -> str:
     queue = list(modules)
     while queue:
         name = queue.pop()
-        path = _source(name)
-        if name in seen or path is None:
+        found = None if name in seen else _syntax(name)
+        if found is None:
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        imported = sorted(_imports(tree))
-        seen[name] = ast.dump(_without_docstrings(tree))
+        seen[name], imported = found
         queue += [n for n in imported if n.split(".")[0] == name.split(".")[0]]
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _syntax(module: str) -> tuple[str, list[str]] | None:
+    """Syntax tree as text, and what the module imports; None if it is none. Most modules are behind several digests."""
+    path = _source(module)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return ast.dump(_without_docstrings(tree)), sorted(_imports(tree))
 
 
 def _source(module: str) -> Path | None:

@@ -1,4 +1,7 @@
-"""Cheap starts and ends of processes: a table is some hundred of them, and many need longer to import than to work."""
+"""Cheap starts and ends of processes: a table is some hundred of them, and many need longer to import than to work.
+
+Nothing here acts unless ``program`` was called: who imports the package keeps the garbage collector as it was.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,17 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+_programs: list[str] = []
+
+
+def program(name: str) -> None:
+    """This process runs one command and ends. It need not search all modules for cycles then: half a second with torch.
+
+    Exit handlers run as ever.
+    """
+    _programs.append(name)
+    atexit.register(gc.freeze)
+
 
 @contextlib.contextmanager
 def imports() -> Iterator[None]:
@@ -14,16 +28,12 @@ def imports() -> Iterator[None]:
 
     Importing torch takes a fifth less processor time.
     """
-    on = gc.isenabled()
+    if not _programs:
+        yield
+        return
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        if on:
-            gc.enable()
-
-
-def quick_exit() -> None:
-    """When the process ends, do not search all modules for cycles: half a second with torch. Exit handlers run."""
-    atexit.register(gc.freeze)
+        gc.enable()

@@ -58,7 +58,7 @@ def chunks(
 ) -> Iterator[np.ndarray]:
     """The view in row blocks of ``size``, checked as in ``array``, so that scoring needs bounded memory."""
     for start in range(0, len(features), size):
-        yield array(features, view, np.arange(start, min(start + size, len(features))), ndim, dim)
+        yield array(features, view, slice(start, start + size), ndim, dim)
 
 
 def labels_of(labels, count: int, texts: ClassTexts) -> np.ndarray:

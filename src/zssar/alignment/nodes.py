@@ -7,6 +7,7 @@ float16.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,21 @@ def segments(length: int, count: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(bounds)]
 
 
+def blocks(features: Features, device, dim: int | None = None) -> Iterator[torch.Tensor]:
+    """float32 (rows, D, T', V) on the device, all rows in order, checked as in ``inputs.array``.
+
+    Float16 is what travels to the device; conversion and the search for NaN happen there, in parallel kernels.
+    """
+    grid_shape(features, dim)
+    size = read_rows(features)
+    for start in range(0, len(features), size):
+        rows = slice(start, start + size)
+        block = torch.as_tensor(features.batch("grid", rows), device=device).float()
+        if not torch.isfinite(block).all():
+            inputs.array(features, "grid", rows, 4, dim)  # says which row
+        yield block
+
+
 class Grid:
     """Batches of a grid as float32 (B, T', V, D) on the device; kept there in float16 if it fits, else read by rows.
 
@@ -57,8 +73,8 @@ class Grid:
             memory = torch.cuda.mem_get_info(self.device)[0] // 2 if self.device.type == "cuda" else 2**31
         if self.kept is None and 2 * len(features) * self.channels * (bins or times) * self.joints <= memory:
             with torch.inference_mode(False), torch.no_grad():  # training may want it too
-                blocks = inputs.chunks(features, "grid", read_rows(features), 4, dim)
-                self.kept = features.memo[key] = torch.cat([self._turn(block).half() for block in blocks])
+                turned = [self._turn(block).half() for block in blocks(features, self.device, dim)]
+                self.kept = features.memo[key] = torch.cat(turned)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -67,10 +83,11 @@ class Grid:
         """Rows (B,), on any device."""
         if self.kept is not None:
             return self.kept[rows.to(self.device)].float()
-        return self._turn(inputs.array(self.features, "grid", rows.cpu().numpy(), 4, self.dim))
+        read = inputs.array(self.features, "grid", rows.cpu().numpy(), 4, self.dim)
+        return self._turn(torch.as_tensor(read, device=self.device))
 
-    def _turn(self, grid: np.ndarray) -> torch.Tensor:
-        block = torch.as_tensor(grid, device=self.device).permute(0, 2, 3, 1)
+    def _turn(self, grid: torch.Tensor) -> torch.Tensor:
+        block = grid.permute(0, 2, 3, 1)
         if self.parts is None:
             return block
         return torch.stack([block[:, part].mean(1) for part in self.parts], 1)
@@ -95,8 +112,7 @@ def _unit_nodes(features: Features, bins: int, device, shape: tuple[int, int, in
     d, t, v = shape
     times, start = segments(t, bins), 0
     nodes = torch.empty(len(features), bins * v, d, dtype=torch.float16, device=device)
-    for grid in inputs.chunks(features, "grid", read_rows(features), 4, dim):
-        block = torch.as_tensor(grid, device=device)
+    for block in blocks(features, device, dim):
         block = torch.stack([block[:, :, part].mean(2) for part in times], 1)  # (rows, bins, D, V)
         block = F.normalize(block.transpose(2, 3).flatten(1, 2), dim=-1)
         nodes[start : start + len(block)] = block.half()

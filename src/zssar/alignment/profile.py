@@ -4,7 +4,8 @@ Paper: none; this project's own method (docs/profiles.md).
 Idea: a class is a form of signed kinematic quantities filled in from its name alone (kind ``profile``); a recording is
     the same form measured on the skeleton (view ``profile``). Seen classes teach nothing but the exchange rates: centre
     and spread of every quantity, and how far statement and measurement agree.
-Formulas, per quantity q: z = (x - mean) / sd over seen classes, u = (statement - mean) / sd over seen classes,
+Formulas, per quantity q: z = (x - mean) / sd over seen classes, u = (statement - mean) / sd over seen classes, means
+    and sds shrunk to published ones (``statistics``);
     r = correlation of z and u over seen samples (class-balanced), shrunk to a prior, a = max(r, 0), w = weight of the
     statement (confidence, agreement of draws; 0 where the quantity does not matter);
     cosine: sum b w_c z_i u_c / (|z_i| |u_c|), norms under the same weights b w_c, where b = a / (1 - a^2) is what a
@@ -36,8 +37,8 @@ class Profile(AlignmentMethod):
     """All closed form; ``seed`` decides only what ``noise`` and ``seen_limit`` draw, ``device`` nothing.
 
     statistics: ``shrunk``: centres and spreads of seen classes and those of ``published`` together, the latter weighing
-    ``prior_classes``, except on the data set they were made from; ``seen``: of seen classes alone; ``published``: no
-    training sample is used.
+    ``prior_classes``, except on simulated classes, which they were made from; ``seen``: of seen classes alone;
+    ``published``: no training sample is used.
     prior, prior_classes: agreement assumed before any is seen (a number, or ``published``: that of the simulated set),
     and how many classes that belief weighs. calibration: ``linear``, or ``monotone``: what each ordinal step is worth
     is learned from seen classes. transfer: what was measured of seen classes beyond their statements is expected again
@@ -100,7 +101,7 @@ class Profile(AlignmentMethod):
             found, pooled = (None if side is None else side[rows] for side in (found, pooled))
             data = value[kept], weight[kept], found, pooled, y
             shrunk = self.statistics == "shrunk"
-            self.belief_ = published.belief(self.names_, features.attrs.get("dataset", "")) if shrunk else None
+            self.belief_ = published.belief(self.names_, texts.names) if shrunk else None
             self.bridge_ = self._bridge(*data)
             self.temperature_ = certainty.temperature(lambda part: self._rehearse(part, *data), y, len(kept))
         loops.report(self, 1, after_epoch)

@@ -69,7 +69,8 @@ def follow_held_out(
     network = getattr(method, name)
 
     def criterion() -> float:
-        return sum(loss(rows).item() * len(rows) for rows in held.split(method.batch_size)) / len(held)
+        total = sum(loss(rows).double() * len(rows) for rows in held.split(method.batch_size))
+        return total.item() / len(held)  # one wait for a GPU
 
     watch = loops.Watch(criterion, "min", patience=25, cooldown=3)
 

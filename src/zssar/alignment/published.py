@@ -16,8 +16,8 @@ import numpy as np
 
 from zssar.alignment import vocabulary
 
-SOURCE = "sim"  # the data set they were made from: there they would tell of unseen classes
 FILE = Path(__file__).with_name("profile_prior.csv")
+CLASSES = FILE.with_suffix(".txt")  # what they were made from, one name a line
 COLUMNS = ("centre", "spread", "stated_centre", "stated_spread", "agreement")
 
 
@@ -28,9 +28,13 @@ def statistics(names: Sequence[str]) -> dict[str, np.ndarray]:
     return _columns(rows, names)
 
 
-def belief(names: Sequence[str], dataset: str) -> dict[str, np.ndarray] | None:
-    """The same, NaN for quantities without, as a belief to start from; None on the data set they were made from."""
-    return None if dataset == SOURCE else _columns(_rows(), names)
+def belief(names: Sequence[str], classes: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """The same, NaN for quantities without, as a belief to start from when these ``classes`` are seen.
+
+    None where all of them are simulated ones: the unseen ones would be too, and the belief was made from them.
+    """
+    told = set(CLASSES.read_text(encoding="utf-8").splitlines())
+    return None if told.issuperset(classes) else _columns(_rows(), names)
 
 
 def _rows() -> dict[str, dict[str, str]]:

@@ -14,10 +14,13 @@ Paper and code disagree: heads (8, 4), learning rate (0.001 lowered at 20 and 30
 is the paper's form, which wants the unseen classes' texts in training and declares it.
 The output projection of the attention and the first linear layer of the FFN, with nothing between them, are multiplied
 into one; its last layer and the readout are multiplied into one vector per prompt: the same function with 3 times
-fewer products.
+fewer products. Where a part has few nodes, each head's values go through that layer before they are gathered.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -62,19 +65,43 @@ class Part(nn.Module):
     def forward(self, nodes: torch.Tensor) -> torch.Tensor:
         if not self.attention:
             return self.readout(nodes.mean(1))
-        asked = self.prompt if self.prompted else nodes.mean(1, keepdim=True)
-        query = self._split(self.query(asked)).expand(len(nodes), -1, -1, -1)
-        gathered = F.scaled_dot_product_attention(  # Eq. 1
-            query, self._split(self.key(nodes)), self._split(self.value(nodes))
-        )
-        gathered = gathered.transpose(1, 2).flatten(2)  # (n, attributes or 1, width)
         weight = self.inner.weight @ self.out.weight  # Eq. 2 and the first half of the FFN
         bias = self.inner.weight @ self.out.bias + self.inner.bias
-        hidden = F.relu(F.linear(gathered, weight, bias))
+        if self.prompted and self.few(nodes.shape[1]):
+            hidden = F.relu(torch.baddbmm(bias, *self._weighted_values(nodes, weight)))
+        else:
+            hidden = F.relu(F.linear(self._gather(nodes), weight, bias))
         if not self.prompted:
             return self.readout(self.outer(hidden).squeeze(1))
         reader = self.prompt @ self.matrix  # Eq. 3: P_b^T W phi_b, one vector per prompt
         return (hidden * (reader @ self.outer.weight)).sum(-1) + reader @ self.outer.bias
+
+    def _gather(self, nodes: torch.Tensor) -> torch.Tensor:
+        """Eq. 1: (n, attributes or 1, width)."""
+        asked = self.prompt if self.prompted else nodes.mean(1, keepdim=True)
+        query = self._split(self.query(asked)).expand(len(nodes), -1, -1, -1)
+        key, value = self._split(self.key(nodes)), self._split(self.value(nodes))
+        return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+    def few(self, nodes: int) -> bool:
+        """Whether it saves a third of the products to send values through the linear layer before gathering them."""
+        attributes, width = self.prompt.shape
+        return 3 * nodes * (self.heads * attributes + width) < 2 * attributes * (nodes + width)
+
+    def _weighted_values(self, nodes: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors of ``_gather(nodes) @ weight.T``: attention (n, attributes, heads * S), values (n, heads * S, width).
+
+        Each head's values go through its own columns of ``weight`` first: S rows instead of one per attribute.
+        """
+        (n, count, _), (attributes, width) = nodes.shape, self.prompt.shape
+        heads, size = self.heads, width // self.heads
+        flat = nodes.transpose(0, 1).flatten(0, 1)  # samples last, or the softmax would run along very short rows
+        query = self.query(self.prompt).view(attributes, heads, size).transpose(0, 1) / math.sqrt(size)
+        key = self.key(flat).view(count * n, heads, size).permute(1, 2, 0)
+        attention = torch.softmax(torch.bmm(query, key).view(heads, attributes, count, n), 2)
+        value = self.value(flat).view(count * n, heads, size).transpose(0, 1)
+        value = torch.bmm(value, weight.view(width, heads, size).permute(1, 2, 0)).view(heads, count, n, width)
+        return attention.permute(3, 1, 0, 2).flatten(2), value.permute(2, 0, 1, 3).flatten(1, 2)
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:
         """(..., L, width) -> (n or 1, heads, L, width / heads)."""
@@ -99,7 +126,7 @@ class Network(nn.Module):
         self.cosine = method.similarity == "cosine"
         self.half: torch.dtype | None = None  # set for training
 
-    def skeletons(self, grid: torch.Tensor, joints: list[list[int]]) -> torch.Tensor:
+    def skeletons(self, grid: torch.Tensor, joints: Sequence) -> torch.Tensor:
         """(n, T', V, D) -> (n, parts, attributes); each part sees all times of its own joints."""
         half = self.half if self.training else None  # scores are computed in float32
         with torch.autocast(grid.device.type, half, enabled=half is not None):
@@ -193,7 +220,7 @@ class STAR(AlignmentMethod):
         at = {name: i for i, name in enumerate(known.names)}
         seen = torch.tensor([at[name] for name in texts.names], device=self.device)
         y = torch.as_tensor(labels, device=self.device)
-        joints, (label, part) = self._joints(features), self._texts(known, features)
+        joints, (label, part) = self._columns(features), self._texts(known, features)
         grid = Grid(features, self.device, bins=self.bins)
         with loops.seeded(self.seed, self.device) as generator:
             network = Network(grid.channels, label.shape[1], len(joints), len(known), self).to(self.device)
@@ -235,7 +262,7 @@ class STAR(AlignmentMethod):
     def score(self, features, texts):
         """float32 (n, K), Eq. 9 without its calibration, which belongs to the evaluation."""
         inputs.fitted(self, "network_")
-        network, joints = self.network_, self._joints(features)
+        network, joints = self.network_, self._columns(features)
         label, _ = self._texts(texts, features, network.sizes["dim"])
         grid, names = Grid(features, self.device, network.sizes["channels"], self.bins), network.label_text(label)
         rows = torch.arange(len(grid)).split(64 if self.device == "cpu" else 512)
@@ -262,6 +289,10 @@ class STAR(AlignmentMethod):
         if missing:
             raise UserError(f"STAR: all_texts lacks the seen classes {missing}")
         return all_texts
+
+    def _columns(self, features: Features) -> list[torch.Tensor]:
+        """``_joints`` where the grid is: a list would travel to a GPU at every step."""
+        return [torch.tensor(members, device=self.device) for members in self._joints(features)]
 
     def _joints(self, features: Features) -> list[list[int]]:
         """Joint indices per part of the features' layout."""

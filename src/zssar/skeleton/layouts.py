@@ -250,7 +250,7 @@ OPENPOSE18 = _layout(
         "foot": "left_ankle right_ankle",
     },
     purls={
-        "head": "nose neck right_eye left_eye right_ear left_ear",
+        "head": "nose right_eye left_eye right_ear left_ear",
         "hands": f"neck {_ARM}",
         "torso": "nose neck right_shoulder left_shoulder right_hip left_hip",
         "legs": "right_hip right_knee right_ankle left_hip left_knee left_ankle",

@@ -45,7 +45,7 @@ def of_skeletons(path: Path | str) -> Callable[[str], Material]:
         train, test = splits.rows(split, data.label)
         splits.check_no_leak(split, data.label, train)
         attrs = {"class_names": names.tolist(), "seen": list(split.seen), "unseen": list(split.unseen)}
-        attrs |= {"quantities": list(profiles.names()), "split": split.name, "dataset": data.attrs["dataset"]}
+        attrs |= {"quantities": list(profiles.names()), "split": split.name}
         of = lambda rows: Features({PROFILE: everything[rows]}, data.layout, attrs)  # noqa: E731
         place = {c: i for i, c in enumerate(sorted(split.seen))}
         return Material(

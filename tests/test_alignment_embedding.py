@@ -102,7 +102,16 @@ def test_relation_net_equation_1_equals_the_concatenation_written_out():
     x, t = torch.randn(3, 6), torch.randn(4, 5)
     lifted = net.attribute(t)
     pairs = torch.cat([x[:, None].expand(-1, 4, -1), lifted.expand(3, -1, -1)], 2)
-    torch.testing.assert_close(net(x, t), torch.sigmoid(net.last(F.relu(net.first(pairs))))[..., 0])
+    torch.testing.assert_close(net(x, t), net.last(F.relu(net.first(pairs)))[..., 0])
+
+
+def test_relation_net_orders_classes_where_sigmoids_are_all_zero(toy):
+    method = fit(RelationNet(epochs=1), toy)
+    with torch.no_grad():
+        method.net_.last.bias.fill_(-200)
+    scores = method.score(toy.samples(toy.unseen)[0], toy.texts.select(toy.unseen))
+    assert (torch.sigmoid(torch.as_tensor(scores)) == 0).all()
+    assert (np.ptp(scores, axis=1) > 0).all()
 
 
 def test_relation_net_equation_2_counts_the_classes_of_the_batch_only():

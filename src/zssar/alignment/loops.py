@@ -141,8 +141,8 @@ def holdout_rows(labels: np.ndarray, share: float, seed: int, device="cpu") -> t
         held[rows[: min(len(rows) - 1, max(1, round(share * len(rows))))]] = True
     if share > 0 and not held.any():
         raise UserError(
-            f"holdout={share}: no class has two training samples to keep one aside; set `holdout: 0` (and `keep: last`, "
-            "where the method has it)"
+            f"holdout={share}: no class has two training samples to keep one aside; set `holdout: 0` (and "
+            "`keep: last`, where the method has it)"
         )
     # Shuffled: a loss within batches must not depend on whether the file is sorted by class.
     rows = np.flatnonzero(~held), generator.permutation(np.flatnonzero(held))

@@ -8,7 +8,8 @@ Formulas: r(x, c) = sigmoid(g([x, f(t_c)])), trained with (r - 1[c = y])^2 over 
     batch's classes (equations 1 and 2).
 Inputs: ``pooled`` features; label texts, unit length.
 Differences: layers of 512 instead of 1000-1200 units; Adam 1e-4 instead of 1e-5. The first relation layer is applied to
-    feature and text separately and summed, which is the same product (equal up to rounding) for n * K pairs.
+    feature and text separately and summed, which is the same product (equal up to rounding) for n * K pairs. Scores are
+    what goes into the sigmoid: the same order, where 32-bit sigmoids of a confident network are all exactly 0.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ class RelationModule(nn.Module):
         self.channels, self.dim = channels, dim
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """(n, channels), (K, dim) -> relation scores (n, K) in 0..1."""
+        """(n, channels), (K, dim) -> (n, K), the relation scores r before their sigmoid."""
         of_x, of_t = self.first.weight.split(self.channels, 1)
         hidden = F.linear(x, of_x, self.first.bias)[:, None] + F.linear(self.attribute(t), of_t)  # (n, K, hidden)
-        return torch.sigmoid(self.last(F.relu(hidden))[..., 0])
+        return self.last(F.relu(hidden))[..., 0]
 
 
 class RelationNet(AlignmentMethod):
@@ -73,7 +74,7 @@ class RelationNet(AlignmentMethod):
             loops.train(
                 self,
                 net,
-                lambda rows: match_loss(net(x[rows], t), y[rows]),
+                lambda rows: match_loss(torch.sigmoid(net(x[rows], t)), y[rows]),
                 loops.adam(groups, self.lr),
                 n=len(x),
                 epochs=self.epochs,

@@ -6,23 +6,13 @@ import json
 import time
 
 import pytest
-from chat_server import GOOD, KEY, NAMES, PROMPTS, Step, ask, serving
+from chat_server import GOOD, KEY, NAMES, Step, ask, serving
 
 from zssar.errors import UserError
 from zssar.text import chat
 from zssar.text.describe import describe
-from zssar.text.prompts import read_kind
 
-
-@pytest.fixture
-def kind():
-    return read_kind(PROMPTS / "phases.md")
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("chat_key")
 
 
 def test_every_class_is_asked_once_with_the_schema_and_the_key_goes_into_the_header_only(kind, tmp_path, capsys):

@@ -10,23 +10,13 @@ import sys
 import time
 
 import pytest
-from chat_server import GOOD, KEY, NAMES, PROMPTS, Step, ask, serving
+from chat_server import GOOD, NAMES, PROMPTS, Step, ask, serving
 
 from zssar.errors import UserError
 from zssar.text import chat, llm
 from zssar.text.answers import read_answers
-from zssar.text.prompts import read_kind
 
-
-@pytest.fixture
-def kind():
-    return read_kind(PROMPTS / "phases.md")
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+pytestmark = pytest.mark.usefixtures("chat_key")
 
 
 def test_a_pause_longer_than_patience_stops_and_keeps_what_was_answered(kind, tmp_path):

@@ -223,24 +223,13 @@ def _unexplained(residual: np.ndarray, balance: np.ndarray, y: np.ndarray) -> np
 
 def _shrunk(rows: np.ndarray) -> np.ndarray:
     """Second moments shrunk towards a multiple of the identity (Ledoit and Wolf 2004); of one row, that alone."""
+    from sklearn.covariance import (
+        ledoit_wolf,  # here: importing it takes a second that closed forms without it need not pay
+    )
+
     if len(rows) < 2:
         return (rows**2).mean() * np.eye(rows.shape[1])
-    return ledoit_wolf(rows)
-
-
-def ledoit_wolf(rows: np.ndarray) -> np.ndarray:
-    """(Q, Q): shrunk second moments of rows (n, Q). scikit-learn's numbers (a test compares) without its import,
-    which costs more than a whole run of the method.
-    """
-    n, width = rows.shape
-    found = rows.T @ rows / n
-    squares = rows**2
-    level = squares.sum() / (n * width)  # the multiple of the identity
-    size = (found**2).sum()
-    noise = ((squares.T @ squares).sum() / n - size) / (width * n)
-    distance = (size - 2 * level * np.trace(found) + width * level**2) / width
-    share = 0.0 if min(noise, distance) <= 0 else min(noise, distance) / distance  # one column: 0 but for rounding
-    return (1 - share) * found + share * level * np.eye(width)
+    return ledoit_wolf(rows, assume_centered=True)[0]
 
 
 # --- both sorts of evidence ------------------------------------------------------------------------------------------

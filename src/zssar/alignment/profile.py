@@ -14,6 +14,7 @@ Formulas, per quantity q: z = (x - mean) / sd over seen classes, u = (statement 
     what the statements leave unexplained, so that correlated quantities do not vote twice, D_c = diag(a^2 (1 - w_c))
     the doubt about the statement;
     joint (default): cosine + gaussian / Q.
+Several authors of a form may each be judged like this and their scores added (``authors``, ``panel``).
 Inputs: view ``profile`` (n, Q), NaN where unknown; texts ``profile`` (K, Q, 2): statement, weight. ``evidence``:
     measured (needs no network), regressed (the statement predicted from ``pooled`` by ridge), or both.
 Every score is a sum over quantities: ``explain`` returns the terms. The mathematics is in ``quantities``.

@@ -14,6 +14,7 @@ from zssar.alignment import losses
 from zssar.alignment.devise import DeViSE, first_violation
 from zssar.alignment.global_ import Global, Projection
 from zssar.alignment.jpose import JPoSE, JPoSEModule
+from zssar.alignment.pairs import rectified_pairs
 from zssar.alignment.projection import INITIAL_SCALE
 from zssar.alignment.relation_net import RelationModule, RelationNet, match_loss
 from zssar.alignment.revise import ReViSE, ReViSEModule, log_scale
@@ -103,6 +104,18 @@ def test_relation_net_equation_1_equals_the_concatenation_written_out():
     lifted = net.attribute(t)
     pairs = torch.cat([x[:, None].expand(-1, 4, -1), lifted.expand(3, -1, -1)], 2)
     torch.testing.assert_close(net(x, t), net.last(F.relu(net.first(pairs)))[..., 0])
+
+
+def test_relation_net_pair_sum_has_the_gradients_of_its_plain_form():
+    torch.manual_seed(0)
+    sides = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((3, 7), (4, 7), (7,))]
+    torch.autograd.gradcheck(rectified_pairs, sides)
+    left, right, weight = sides
+    plain = (F.relu(left[:, None] + right) * weight).sum(-1)
+    torch.testing.assert_close(rectified_pairs(*sides), plain)
+    some = torch.randn(3, 4, dtype=torch.float64)
+    ours, theirs = (torch.autograd.grad((some * out).sum(), sides) for out in (rectified_pairs(*sides), plain))
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_relation_net_orders_classes_where_sigmoids_are_all_zero(toy):

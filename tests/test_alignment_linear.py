@@ -160,19 +160,26 @@ def test_a_last_batch_of_one_is_left_out_unless_it_is_all_there_is():
     assert [len(rows) for rows in run(epochs=1, n=1)[1]] == [1]
 
 
-def test_min_steps_repeats_the_passes_of_each_epoch_and_leaves_schedules_alone():
+def test_min_steps_lengthens_epochs_and_leaves_schedules_alone():
     rates, seen, _ = run(min_steps=20, schedule=lambda epoch: [0.0, 1.0, 0.5][epoch])  # 3 batches a pass, 3 epochs
-    assert rates == [0.0] * 9 + [0.1] * 9 + [0.05] * 9  # three passes an epoch: 27 updates, the fewest above 20
-    rows = [sorted(row for batch in seen[3 * p : 3 * p + 3] for row in batch) for p in range(9)]
-    assert rows == [list(range(10))] * 9
+    assert rates == [0.0] * 7 + [0.1] * 7 + [0.05] * 7  # 21 updates, the fewest above 20
+    passes = [sorted(row for batch in seen[3 * p : 3 * p + 3] for row in batch) for p in range(7)]
+    assert passes == [list(range(10))] * 7  # an epoch goes on where the last one ended within a pass
     assert seen[:3] != seen[3:6]
 
 
 def test_min_steps_changes_nothing_where_there_are_enough():
     assert [run(min_steps=steps)[1] for steps in (0, 9)] == [run()[1]] * 2
-    assert loops.passes(40_000, 128, 100, 5_000) == 1
-    assert loops.passes(300, 128, 100, 5_000) == 17  # 3 batches a pass
-    assert [loops.passes(n, 4, 1, 6) for n in (1, 9, 10)] == [6, 3, 2]  # a last batch of one does not count
+    assert loops.epoch_steps(40_000, 128, 100, 5_000) == 313
+    assert loops.epoch_steps(300, 128, 100, 5_000) == 50  # 3 batches a pass
+    assert [loops.epoch_steps(n, 4, 1, 6) for n in (1, 9, 10)] == [6] * 3
+    assert [loops.epoch_steps(n, 4, 1, 0) for n in (1, 9, 10)] == [1, 2, 3]  # a last batch of one does not count
+
+
+def test_batches_of_one_are_refused_and_not_waited_for():
+    with pytest.raises(UserError, match="batch_size=1: with one sample"):
+        run(size=1)
+    assert run(epochs=1, n=1, size=1)[1] == [[0]]
 
 
 def test_schedule_multiplies_the_rate_of_each_epoch():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import islice
 
 import numpy as np
 import torch
@@ -49,21 +49,27 @@ def sgd(parameters: Iterable, lr: float, momentum: float, weight_decay: float) -
 
 
 def batches(n: int, size: int, generator: torch.Generator, device) -> Iterator[torch.Tensor]:
-    """One shuffled pass over n rows; a last batch of one sample is left out (batch norm, in-batch losses)."""
-    for rows in torch.randperm(n, generator=generator).to(device).split(size):
-        if len(rows) > 1 or n == 1:
-            yield rows
+    """Shuffled passes over n rows, without end; a last batch of one sample is left out (batch norm, in-batch losses).
+
+    Raises UserError if that leaves nothing.
+    """
+    if size < min(2, n):
+        raise UserError(f"batch_size={size}: with one sample a batch there is nothing to compare; give 2 or more")
+    while True:
+        for rows in torch.randperm(n, generator=generator).to(device).split(size):
+            if len(rows) > 1 or n <= 1:
+                yield rows
 
 
-def passes(n: int, batch_size: int, epochs: int, min_steps: int) -> int:
-    """How often an epoch goes through the n rows, so that ``epochs`` epochs make at least ``min_steps`` updates.
+def epoch_steps(n: int, batch_size: int, epochs: int, min_steps: int) -> int:
+    """Updates of an epoch: one pass over the n rows, or more, so that ``epochs`` epochs make at least ``min_steps``.
 
     Papers count epochs on tens of thousands of clips; on a few hundred the same epochs are a hundredth of the updates.
-    Longer epochs, and not more of them, leave schedules, ``after_epoch`` and its checkpoints alone. 1 on large data.
+    Longer epochs, and not more of them, leave schedules, ``after_epoch`` and its checkpoints alone. An epoch that is
+    longer than a pass ends within one, and the next goes on from there: no sample is seen more often than another.
     """
     full, rest = divmod(n, batch_size)
-    steps = full + (rest > 1 or n == 1)
-    return max(1, math.ceil(min_steps / max(1, epochs * steps)))
+    return max(full + (rest > 1) or 1, math.ceil(min_steps / max(1, epochs)))
 
 
 def train(
@@ -84,24 +90,25 @@ def train(
     """Train ``module`` for ``epochs`` shuffled passes over rows 0..n-1 and leave it in evaluation mode.
 
     batch_loss: rows (B,), on the module's device, to a scalar. min_steps: makes epochs longer than one pass on small
-    data, see ``passes``; 0: never. schedule: epoch (from 0) to a factor of each group's learning rate. validate: called
-    in evaluation mode after an epoch (see ``Watch``); returns another factor, for the epochs to come; training always
-    runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what it
-    draws from torch's global random stream does not reach the training.
+    data, see ``epoch_steps``; 0: never. schedule: epoch (from 0) to a factor of each group's learning rate. validate:
+    called in evaluation mode after an epoch (see ``Watch``); returns another factor, for the epochs to come; training
+    always runs its full course. ``after_epoch(method, epoch)`` sees the module in evaluation mode, epochs from 1; what
+    it draws from torch's global random stream does not reach the training.
     """
     device = next(module.parameters()).device
     base = [group["lr"] for group in optimizer.param_groups]
     progress = Progress(f"{type(method).__name__} seed {getattr(method, 'seed', '-')}", epochs, "epochs")
-    factor, losses, repeats = 1.0, [], passes(n, batch_size, epochs, min_steps)
+    factor, losses, steps = 1.0, [], epoch_steps(n, batch_size, epochs, min_steps)
+    stream = batches(n, batch_size, generator, device)
     for epoch in range(epochs):
         module.train()
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * factor * (schedule(epoch) if schedule else 1.0)
-        total, steps = torch.zeros((), device=device), 0
-        for rows in chain.from_iterable(batches(n, batch_size, generator, device) for _ in range(repeats)):
+        total = torch.zeros((), device=device)
+        for rows in islice(stream, steps):
             loss = batch_loss(rows)
             step(optimizer, loss)
-            total, steps = total + loss.detach(), steps + 1
+            total = total + loss.detach()
         losses.append(total / max(steps, 1))
         module.eval()
         if validate:

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zssar.alignment import inputs, layers, loops
+from zssar.alignment.pairs import rectified_pairs
 from zssar.interfaces import AlignmentMethod
 
 PAIRS = 200_000  # (sample, class) pairs scored at once
@@ -37,8 +38,8 @@ class RelationModule(nn.Module):
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """(n, channels), (K, dim) -> (n, K), the relation scores r before their sigmoid."""
         of_x, of_t = self.first.weight.split(self.channels, 1)
-        hidden = F.linear(x, of_x, self.first.bias)[:, None] + F.linear(self.attribute(t), of_t)  # (n, K, hidden)
-        return self.last(F.relu(hidden))[..., 0]
+        halves = F.linear(x, of_x, self.first.bias), F.linear(self.attribute(t), of_t)
+        return rectified_pairs(*halves, self.last.weight[0]) + self.last.bias
 
 
 class RelationNet(AlignmentMethod):

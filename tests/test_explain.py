@@ -1,6 +1,7 @@
 """``zssar explain``: values, runs, records, inputs with their state, commands; errors that name the nearest word."""
 
 import os
+import re
 import shlex
 
 import pandas as pd
@@ -39,7 +40,7 @@ def test_a_cell_is_traced_to_its_run(results, capsys, split):
     assert "0123456789ab+ (+: files had been changed" in text
     assert f"results/features/own/{fixture.SPLIT}/test_labels.csv (unchanged)" in text
     assert f"{fixture.run_folder('dvta', fixture.SPLIT + '-val0')}" in text
-    assert "snakemake --cores all results/table1.csv --force" in text
+    assert re.search("snakemake --cores all results/table1.csv$", text, re.MULTILINE)
 
 
 def test_a_borrowed_network_of_the_validation_splits_is_told(results):

@@ -88,16 +88,15 @@ def test_nothing_to_do_the_second_time(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-# Snakemake does not miss a run behind a finished table by itself: all tables name their runs, --force looks at one.
-@pytest.mark.parametrize("words", [[], [TABLE, "--force"], [TABLE, "--forcerun", "make_table"]])
+@pytest.mark.parametrize("words", [[], [TABLE]])
 def test_one_deleted_run_rebuilds_that_run_only(finished, words):
     run = next((finished / "results" / "runs" / "tiny" / "random_8_0_0").rglob("devise"))
     aside = run.rename(finished / "aside")
     try:
-        done = snakemake(finished, "-n", *words)
+        planned = snakemake(finished, "-n", *words)
     finally:
         aside.rename(run)
-    planned = done.stdout + done.stderr
+    planned = planned.stdout + planned.stderr
     assert planned.count("rule align:") == 1
     assert planned.count("rule evaluate:") == 1
     assert planned.count("rule make_table:") == 1
@@ -106,6 +105,15 @@ def test_one_deleted_run_rebuilds_that_run_only(finished, words):
     assert all("method=devise" in block for block in aligned)
     for rule in ("pretrain_backbone", "extract_features", "encode_texts", "preprocess_skeletons"):
         assert f"rule {rule}" not in planned
+
+
+def test_a_rebuilt_run_leaves_the_same_table_and_nothing_to_do(finished):
+    before = rows(finished / TABLE)
+    shutil.rmtree(next((finished / "results" / "runs" / "tiny" / "random_8_0_0").rglob("devise")))
+    snakemake(finished, TABLE)
+    assert rows(finished / TABLE) == before
+    done = snakemake(finished, TABLE)
+    assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_the_report_is_built_from_what_is_there_and_nothing_is_left_to_do(finished):

@@ -51,7 +51,7 @@ def _records(source: Path, root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         record = records.find(run, source.parent, root, bool((lines["setting"] == "transductive").any()))
         if "align" not in record.steps:
             raise UserError(
-                f"the record of {run} is not here; build it by snakemake --cores all (without a target), then export"
+                f"the record of {run} is not here; build it by snakemake --cores all {run}/scores.h5, then export"
             )
         waiting += records.validation_runs(record)
         place = records.inside_results(run)

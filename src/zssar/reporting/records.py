@@ -212,14 +212,14 @@ def _table(path: Path, table: str) -> dict[str, Any]:
 
 
 def rebuild_commands(table: str, run: str, folder: Path | str = ".") -> list[tuple[str, str]]:
-    """(what it does, command) pairs. Snakemake does not miss a run behind a finished table unless told ``--force``."""
+    """(what it does, command) pairs."""
     files = config_files(table, folder)
     extra = "" if not files else " --configfile " + " ".join(files)
     ask = f"snakemake --cores all results/{table}.csv"
     return [
         (
-            "build the table again, and of the runs only those that are gone",
-            f"{ask} --force{extra}",
+            "build what is gone of the table's runs, and the table from them",
+            f"{ask}{extra}",
         ),
         (
             "train and judge this run again, and the table from it",

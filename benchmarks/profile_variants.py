@@ -7,7 +7,10 @@ Odd subjects train, even ones test. With --seen-of only the seen classes of that
 subjects: the first half of them trains, the second tests, and the other way round. With --publish half of the classes,
 drawn anew each time, only publish their statistics (``alignment/published.py``; those of the package are made from the
 simulated set), and the other half is the data set. Every source named by --answers is a run of its own on the same
-draws. A cell: mean over draws, standard deviation, mean difference from the first line with its standard error.
+draws; names joined by + are one source of several authors, the empty name being the first answers. With --spoil the
+authors of such a source are made unlike: shares of their answers from 0 to this one, in random order, become those of
+other classes, anew in each draw. A cell: mean over draws, standard deviation, mean difference from the first line with
+its standard error.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from zssar.interfaces import ClassTexts, Features
 from zssar.storage import Skeletons
 from zssar.text import forms
 from zssar.text.answers import read_answers
+from zssar.text.describe import together
 from zssar.text.prompts import read_kind
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
@@ -41,7 +45,10 @@ VARIANTS: dict[str, dict] = {
     "two seen classes": {"seen_limit": 2},
     "four seen classes": {"seen_limit": 4},
     "published": {"statistics": "published"},
+    "apart": {"authors": "apart"},  # these two for sources of several authors
+    "weighed": {"authors": "weighed"},
 }
+ALONE = [name for name, params in VARIANTS.items() if "authors" not in params]
 
 
 def top1(params, features, texts, label, seen, unseen, train, test) -> float:
@@ -66,8 +73,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--unseen", type=int, nargs="+", required=True, help="numbers of unseen classes")
     parser.add_argument("--seen-of", help="a published split whose seen classes are all there is")
     parser.add_argument("--publish", action="store_true", help="half of the classes publish their statistics")
-    parser.add_argument("--answers", nargs="+", default=[""], help="sources, e.g. '' second third")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
+    parser.add_argument("--answers", nargs="+", default=[""], help="sources, e.g. '' second +second+third")
+    parser.add_argument("--spoil", type=float, default=0.0, help="share of wrong answers of the worst author")
+    parser.add_argument("--seen-limit", type=int, default=0, help="only that many seen classes")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=ALONE, metavar="NAME")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -88,6 +97,7 @@ def main() -> None:
     found[rows] = np.concatenate([block for _, block in profiles.blocks(data, rows)])
     features = Features({"profile": found}, data.layout, {"quantities": list(profiles.names())})
     texts = [texts_of(kind, dataset, source) for source in args.answers]
+    limit = {"seen_limit": args.seen_limit} if args.seen_limit else {}
     at = [profiles.names().index(name) for name in kind.units]
     results: dict[tuple[str, int], list[float]] = {(name, n): [] for name in args.variants for n in args.unseen}
     for count in args.unseen:
@@ -100,9 +110,11 @@ def main() -> None:
                 told = statistics_of(texts[0]["profile"], found[:, at], data.label, publishers)
                 published.belief = lambda names, seen, told=told: told
             unseen = np.sort(rng.choice(own, count, replace=False))
+            if args.spoil:
+                texts = [texts_of(kind, dataset, source, args.spoil, rng) for source in args.answers]
             for name in args.variants:
                 runs = [
-                    top1(VARIANTS[name], features, t, data.label, np.setdiff1d(own, unseen), unseen, *side)
+                    top1(limit | VARIANTS[name], features, t, data.label, np.setdiff1d(own, unseen), unseen, *side)
                     for t in texts
                     for side in sides
                 ]
@@ -113,11 +125,29 @@ def main() -> None:
         print(f"{name:20}", *cells, flush=True)
 
 
-def texts_of(kind, dataset: str, source: str) -> ClassTexts:
-    file = f"profile.{source}.jsonl" if source else "profile.jsonl"
-    answers = read_answers(PROMPTS / "frozen" / dataset / file)
-    form = forms.statements(kind.front.quantities, [line.answers for line in answers])
-    return ClassTexts(tuple(line.name for line in answers), {"profile": form}, {"profile": kind.units})
+def texts_of(kind, dataset: str, source: str, spoil: float = 0.0, rng=None) -> ClassTexts:
+    files = [f"profile.{name}.jsonl" if name else "profile.jsonl" for name in source.split("+")]
+    authors = [read_answers(PROMPTS / "frozen" / dataset / file) for file in files]
+    if spoil:
+        for lines, share in zip(authors, rng.permutation(np.linspace(0, spoil, len(authors)))):
+            mix_up(lines, share, rng)
+    lines, quantities = together(authors), kind.front.quantities
+    texts = {"profile": forms.statements(quantities, [line.answers for line in lines])}
+    if len(files) > 1:
+        apart = [forms.statements(quantities, [line.answers for line in own]) for own in authors]
+        texts["profile.authors"] = np.concatenate(apart, 2)
+    return ClassTexts(tuple(line.name for line in lines), texts, dict.fromkeys(texts, kind.units))
+
+
+def mix_up(lines, share: float, rng) -> None:
+    """A share of one author's answers become that author's answers to other classes, in place."""
+    before = [[dict(answer) for answer in line.answers] for line in lines]
+    for k, line in enumerate(lines):
+        for name in line.answers[0]:
+            if rng.random() < share:
+                other = rng.choice([c for c in range(len(lines)) if c != k])
+                for answer, foreign in zip(line.answers, before[other]):
+                    answer[name] = foreign[name]
 
 
 def cell(runs: list[float], base: list[float]) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import itertools
 import json
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from zssar.errors import UserError
 from zssar.evaluation.protocols import evaluate
 from zssar.evaluation.summary import summarise
 from zssar.evaluation.trials import load_trial
-from zssar.reporting import figures, overviews, spaces
+from zssar.reporting import figures, overviews, spaces, style
 from zssar.reporting.gallery import KINDS
 from zssar.reporting.runs import COLUMNS
 from zssar.storage import write_features, write_json
@@ -180,6 +181,50 @@ def test_unseen_count_puts_the_number_of_classes_on_the_axis():
     assert {"a", "b", "c", "chance"} <= set(texts(figure))
     with pytest.raises(UserError, match="at most 8"):
         overviews.unseen_count(runs_frame("abcdefghi"))
+
+
+def test_unseen_count_sets_methods_beside_each_other():
+    figure = overviews.unseen_count(runs_frame())
+    places = [bars.lines[0].get_xdata() for bars in figure.axes[0].containers]
+    for x in places:
+        assert np.round(x).tolist() == [5, 10]
+    assert len({float(x[0]) for x in places}) == 3
+    assert np.mean([x[0] for x in places]) == pytest.approx(5)
+
+
+# Severe colour vision deficiencies on linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 2009.
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+)
+
+
+def linear(colour):
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    x = TO_XYZ @ np.clip(rgb, 0, 1) / [0.95047, 1, 1.08883]
+    x, y, z = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_colours_are_told_apart_with_every_deficiency(deficiency):
+    seen = [lab(np.array(DEFICIENCIES[deficiency]) @ linear(c)) for c in style.CATEGORIES]
+    gaps = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+    assert min(gaps) > 15
+
+
+def test_every_colour_is_seen_on_white():
+    luminance = np.array([linear(c) @ TO_XYZ[1] for c in style.CATEGORIES])
+    assert (1.05 / (luminance + 0.05)).min() > 2
 
 
 def test_unseen_count_names_methods_that_the_first_data_set_lacks():

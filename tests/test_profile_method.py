@@ -190,13 +190,16 @@ def test_the_belief_weighs_as_many_classes_as_told_and_nothing_for_other_forms(p
     centre = {
         n: plugins.create("alignment", "profile", {"prior_classes": n})
         .fit(features, labels, texts)
-        .bridge_.judge.centre
+        .panel_.bridges[0]
+        .judge.centre
         for n in (0.0, 6.0, 1e9)
     }
     np.testing.assert_allclose(centre[1e9], told["centre"], atol=1e-6)
     np.testing.assert_allclose(centre[6.0], (centre[0.0] + told["centre"]) / 2)  # six seen classes
     assert np.isnan(published.belief(list(QUANTITIES), ["a shrug"])["centre"]).all()
-    np.testing.assert_array_equal(*(fitted(problem, statistics=s).bridge_.judge.centre for s in ("shrunk", "seen")))
+    np.testing.assert_array_equal(
+        *(fitted(problem, statistics=s).panel_.bridges[0].judge.centre for s in ("shrunk", "seen"))
+    )
 
 
 def test_regressed_quantities_have_no_published_unit():
@@ -208,7 +211,7 @@ def test_regressed_quantities_have_no_published_unit():
         for statistics in ("shrunk", "seen"):
             params = {"evidence": evidence, "statistics": statistics}
             method = plugins.create("alignment", "profile", params).fit(both, labels, texts)
-            centres.append(method.bridge_.judge.centre)
+            centres.append(method.panel_.bridges[0].judge.centre)
         assert len(centres[0]) == width
         np.testing.assert_array_equal(centres[0][-4:], centres[1][-4:])
         assert evidence == "regressed" or not np.allclose(centres[0][:4], centres[1][:4])

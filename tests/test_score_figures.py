@@ -107,7 +107,13 @@ def test_parameter_curve_reads_the_record_and_refuses_what_is_not_there(run):
     two = json.loads(json.dumps(one))
     two["align"]["params"]["attributes"] = 50
     figure = figures.parameter([two, one], name="attributes")
-    assert list(figure.axes[0].get_xticks()) == [20, 50]
+    axes = figure.axes[0]
+    assert list(axes.get_xticks()) == [20, 50]
+    assert axes.get_xlabel() == "attributes"
+    zsl, gzsl = (bars.lines[0].get_xdata() for bars in axes.containers)
+    assert np.all(zsl < gzsl)
+    assert np.allclose((zsl + gzsl) / 2, [20, 50])
+    assert figures.parameter([two, one], "attributes", label="prompts").axes[0].get_xlabel() == "prompts"
     with pytest.raises(UserError, match="width"):
         figures.parameter([one], name="width")
 

@@ -103,7 +103,7 @@ def test_like_classes_help_where_residuals_are_alike_and_terms_still_add_up(comp
         method = plugins.create("alignment", "profile", params).fit(features.select(train), labels[train], told)
         scores = method.score(some, asked)
         np.testing.assert_allclose(method.explain(some, asked).sum(2), scores, atol=1e-4)
-        judge = method.bridge_.judge
+        judge = method.panel_.bridges[0].judge
         value, weight, _ = method.answers(asked)
         expected = judge.agreement * judge.standardise_statement(value)
         expected = expected + judge.beyond(judge.standardise_statement(value), weight)

@@ -273,27 +273,41 @@ def open_features(
 
 
 def write_texts(
-    path: Path | str, names: Sequence[str], units: Sequence[str], embeddings: np.ndarray, attrs: Mapping[str, Any]
+    path: Path | str,
+    names: Sequence[str],
+    units: Sequence[str],
+    embeddings: np.ndarray,
+    attrs: Mapping[str, Any],
+    authors: np.ndarray | None = None,
 ) -> None:
-    """Embeddings (K, units, dim) of one description kind."""
+    """Embeddings (K, units, dim) of one kind; authors: of each author of a form (K, units, authors * dim)."""
     with whole(path) as draft, h5py.File(draft, "w") as file:
         file["embeddings"] = embeddings.astype(np.float32)
+        if authors is not None:
+            file["authors"] = authors.astype(np.float32)
         _set_attrs(file, {"names": list(names), "units": list(units), **attrs})
 
 
 def read_texts(paths: Mapping[str, Path | str]) -> ClassTexts:
-    """ClassTexts from one file per kind. All must hold the same classes; the order of the first one is kept."""
+    """ClassTexts from one file per kind. All must hold the same classes; the order of the first one is kept.
+
+    What each author of a form answered, where there are several, stands under ``<kind>.authors``.
+    """
     embeddings, units, names = {}, {}, None
     for kind, path in paths.items():
         with open_h5(path) as file:
-            attrs, array = _get_attrs(file), file["embeddings"][...]
+            attrs = _get_attrs(file)
+            arrays = {kind: file["embeddings"][...]}
+            if "authors" in file:
+                arrays[f"{kind}.authors"] = file["authors"][...]
         if names is None:
             names = attrs["names"]
         if set(attrs["names"]) != set(names):
             raise UserError(f"{path}: its classes differ from those of {next(iter(paths.values()))}")
         at = {name: i for i, name in enumerate(attrs["names"])}
-        embeddings[kind] = array[[at[name] for name in names]]
-        units[kind] = tuple(attrs["units"])
+        for key, array in arrays.items():
+            embeddings[key] = array[[at[name] for name in names]]
+            units[key] = tuple(attrs["units"])
     if names is None:
         raise UserError("no text files were given")
     return ClassTexts(tuple(names), embeddings, units)

@@ -90,14 +90,17 @@ class Judge:
         """What is left over in seen classes and in their mirror images, for classes like them."""
         stated, left = [], []
         for told, counts, found in ((value, weight, evidence), transfer.reflected(value, weight, evidence, names)):
-            z, u = self.standardise(found), counts * self.standardise_statement(told)
-            means = class_means(z, np.isfinite(found), y, len(value))
-            stated.append(u)
-            left.append(np.nan_to_num(means - self.agreement * u, nan=0.0))
+            stated.append(counts * self.standardise_statement(told))
+            left.append(np.nan_to_num(self.left_over(told, counts, found, y), nan=0.0))
         pair = np.tile(np.arange(len(value)), 2)
         self.like = np.concatenate(stated)
         self.carried, reach = transfer.learn(self.like, np.concatenate(left), self._worth(), pair)
         self.reach = np.array([reach])
+
+    def left_over(self, value, weight, evidence, y) -> np.ndarray:
+        """(S, Q) what was measured of classes beyond their statements, standardised; NaN where nothing was."""
+        z, u = self.standardise(evidence), self.standardise_statement(value)
+        return class_means(z, np.isfinite(evidence), y, len(value)) - self.agreement * weight * u
 
     def _worth(self) -> np.ndarray:
         """(Q,) b, what a quantity weighs in the cosine."""

@@ -34,10 +34,28 @@ class Form:
     def read(self, texts: ClassTexts) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """(values (K, Q), weights (K, Q), names of the quantities)."""
         value, weight, names = stated(texts, self.kind)
+        (told,), names = self._cut([(value, weight)], texts, names)
+        return *told, names
+
+    def apart(self, texts: ClassTexts) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[str]]:
+        """(values and weights (K, Q) of each author, names of the quantities). Raises UserError without authors."""
+        kind = f"{self.kind}.authors"
+        if kind not in texts.embeddings:
+            raise UserError(
+                f"texts of kind {self.kind!r} hold no separate answers of several authors. Name them under `answers:` "
+                "of the source in config.yaml and run encode_texts again, or leave out `authors` of the method. An "
+                "axis of a sweep that alters answers leaves none."
+            )
+        both = np.asarray(texts[kind], np.float64)
+        told = [(both[:, :, k], both[:, :, k + 1]) for k in range(0, both.shape[2], 2)]
+        return self._cut(told, texts, list(texts.units[kind]))
+
+    def _cut(self, told, texts: ClassTexts, names: list[str]):
+        """The quantities of this run, perturbed; every author errs alike, as one who copies errors does."""
         at = vocabulary.chosen(names, self.groups, self.quantities, f"texts of kind {self.kind!r}")
         if self.noise:  # before the choice, so that a run with fewer quantities has the same noise in them
-            value = perturbed(value, names, texts.names, self.noise, self.seed)
-        return value[:, at], weight[:, at], [names[i] for i in at]
+            told = [(perturbed(v, names, texts.names, self.noise, self.seed), w) for v, w in told]
+        return [(value[:, at], weight[:, at]) for value, weight in told], [names[i] for i in at]
 
 
 def stated(texts: ClassTexts, kind: str) -> tuple[np.ndarray, np.ndarray, list[str]]:

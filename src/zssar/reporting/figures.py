@@ -201,11 +201,13 @@ def curves(runs: Sequence[Metrics]) -> Figure:
     return figure
 
 
-def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zsl", "gzsl")) -> Figure:
+def parameter(
+    runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zsl", "gzsl"), label: str | None = None
+) -> Figure:
     """Main accuracy against a parameter of the method (STAR, Fig. 3 c and d: number of prompts), one split per line.
 
-    name: of the parameter, which every run must state under ``params``. ZSL top-1 and, if there, GZSL H; bars:
-    deviation over seeds.
+    name: of the parameter, which every run must state under ``params``; label: what the axis calls it. ZSL top-1 and,
+    if there, GZSL H, a little beside each other; bars: deviation over seeds.
     """
     lines: dict[str, list[tuple[float, float, float]]] = {}
     places = list(dict.fromkeys(map(_place, runs)))
@@ -215,21 +217,23 @@ def parameter(runs: Sequence[Metrics], name: str, settings: Sequence[str] = ("zs
             isinstance(value, int | float) and not isinstance(value, bool),
             f"{run_title(m)} states no number for the parameter {name!r}; write it under `params:` of the method",
         )
-        for setting, metric, label in (("zsl", "top1", "ZSL top-1"), ("gzsl", "harmonic", "GZSL H")):
+        for setting, metric, about in (("zsl", "top1", "ZSL top-1"), ("gzsl", "harmonic", "GZSL H")):
             found = _main_values(m, setting, metric)
             if setting in settings and found:
                 spread = float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
-                line = label if len(places) == 1 else f"{label}, {_place(m)}"
+                line = about if len(places) == 1 else f"{about}, {_place(m)}"
                 lines.setdefault(line, []).append((float(value), float(np.mean(found)), spread))
     style.require_few("lines", len(lines))
     with style.paper():
         figure, axes = plt.subplots(figsize=(style.COLUMN + 0.6, 2.7))
-        for i, (label, points) in enumerate(lines.items()):
+        values = sorted({p[0] for points in lines.values() for p in points})
+        for i, (line, points) in enumerate(lines.items()):
             x, y, spread = np.array(sorted(points)).T
+            x = x + 0.01 * (values[-1] - values[0]) * (i - (len(lines) - 1) / 2)
             mark = style.MARKERS[i % len(style.MARKERS)] + "-"
-            axes.errorbar(x, y, spread, fmt=mark, color=style.CATEGORIES[i], elinewidth=0.7, label=label)
-        axes.set_xticks(sorted({p[0] for points in lines.values() for p in points}))
-        axes.set(xlabel=name.replace("_", " "), ylabel="accuracy (%)", ylim=(0, None))
+            axes.errorbar(x, y, spread, fmt=mark, color=style.CATEGORIES[i], elinewidth=0.7, label=line)
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.set(xlabel=label or name.replace("_", " "), ylabel="accuracy (%)", ylim=(0, None))
         axes.set_title(places[0] if len(places) == 1 else "")
         style.legend(figure, *axes.get_legend_handles_labels())
         style.simulated_note(figure, _simulated(runs))

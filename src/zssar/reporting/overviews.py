@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -66,7 +66,10 @@ def inflation(runs: pd.DataFrame, setting: str = "zsl", metric: str = "top1") ->
 
 
 def unseen_count(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Figure:
-    """Main ZSL accuracy against the number of unseen classes; bars: deviation over draws, else over seeds."""
+    """Main ZSL accuracy against the number of unseen classes; bars: deviation over draws, else over seeds.
+
+    Methods stand a little beside each other, so that no point or bar hides behind another.
+    """
     labels = row_labels(runs)
     panels = _grouped(runs)
     shown = list(methods or dict.fromkeys(labels))
@@ -76,24 +79,19 @@ def unseen_count(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Fi
         size = (max(style.COLUMN, 2.6 * len(datasets) + 0.6), 2.9)
         figure, grid = plt.subplots(1, len(datasets), figsize=size, sharey=True, squeeze=False)
         for axes, dataset in zip(grid.flat, datasets):
-            counts: set[int] = set()
+            points = _by_count({t: p for t, p in panels.items() if t.startswith(f"{dataset}/")}, labels, shown)
+            counts = sorted({count for found in points.values() for count, _, _ in found})
+            beside = 0.012 * max(counts[-1] - counts[0], 1) if counts else 0.0
             for i, method in enumerate(shown):
-                points = []
-                for title, lines in panels.items():
-                    level = chance(lines)
-                    found = cell(lines[labels.loc[lines.index] == method], "zsl", "top1", "main")
-                    if title.startswith(f"{dataset}/") and found and math.isfinite(level):
-                        points.append((round(100 / level), found.mean, found.spread))
-                if points:
-                    x, y, spread = np.array(sorted(points)).T
-                    counts |= set(x.astype(int))
-                    mark = style.MARKERS[i % len(style.MARKERS)] + "-"
-                    colour = style.CATEGORIES[i % len(style.CATEGORIES)]
-                    axes.errorbar(x, y, np.nan_to_num(spread), fmt=mark, color=colour, elinewidth=0.7, label=method)
+                if points[method]:
+                    x, y, spread = np.array(points[method]).T
+                    x = x + beside * (i - (len(shown) - 1) / 2)
+                    look = {"fmt": style.MARKERS[i % len(style.MARKERS)] + "-", "elinewidth": 0.7, "label": method}
+                    axes.errorbar(x, y, np.nan_to_num(spread), color=style.CATEGORIES[i], **look)
             if counts:
-                x = np.linspace(min(counts), max(counts), 100) if len(counts) > 1 else np.array(sorted(counts))
+                x = np.linspace(counts[0], counts[-1], 100) if len(counts) > 1 else np.array(counts)
                 axes.plot(x, 100 / x, "--", color="0.5", linewidth=0.8, label="chance")
-                axes.set_xticks(sorted(counts))
+                axes.set_xticks(counts)
             axes.set_title(dataset)
             axes.set_xlabel("number of unseen classes")
             axes.set_ylim(bottom=0)
@@ -105,6 +103,20 @@ def unseen_count(runs: pd.DataFrame, methods: Sequence[str] | None = None) -> Fi
         style.legend(figure, [handles[name] for name in order], order)
         style.simulated_note(figure, _simulated(runs))
     return figure
+
+
+def _by_count(
+    panels: Mapping[str, pd.DataFrame], labels: pd.Series, methods: Sequence[str]
+) -> dict[str, list[tuple[int, float, float]]]:
+    """method -> (number of unseen classes, accuracy, deviation) of every panel in which both are known."""
+    points: dict[str, list[tuple[int, float, float]]] = {method: [] for method in methods}
+    for lines in panels.values():
+        level = chance(lines)
+        for method in methods:
+            found = cell(lines[labels.loc[lines.index] == method], "zsl", "top1", "main")
+            if found and math.isfinite(level):
+                points[method].append((round(100 / level), found.mean, found.spread))
+    return {method: sorted(found) for method, found in points.items()}
 
 
 def critical_difference(runs: pd.DataFrame, setting: str = "zsl", metric: str = "top1", alpha: float = 0.05) -> Figure:

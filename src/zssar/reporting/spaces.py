@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +170,7 @@ def spaces(panels: Sequence[Space], method: str = "tsne", rows: int = 1) -> Figu
                 axes.scatter(*points[mine].T, s=few, c=colour, marker=marker, linewidths=0, alpha=0.75, label=name)
                 text = anchors[panel.anchor_names == name]
                 axes.scatter(*text.T, s=70, c=colour, marker="*", edgecolors="black", linewidths=0.7, zorder=3)
-            axes.set(xticks=[], yticks=[], title=panel.title)
+            axes.set(xticks=[], yticks=[], title=textwrap.fill(panel.title, 44))
             axes.set_box_aspect(1)
             axes.spines[:].set_visible(True)
         if len(classes) <= LEGEND_CLASSES:

@@ -48,9 +48,11 @@ def alter(
 
 
 def _with(texts: ClassTexts, form: np.ndarray, names: list[str]) -> ClassTexts:
+    """The altered form, without the unaltered ones of its authors."""
+    others = {kind: array for kind, array in texts.embeddings.items() if not kind.startswith(f"{FORM}.")}
     return ClassTexts(
         texts.names,
-        {**texts.embeddings, FORM: form.astype(np.float32)},
+        {**others, FORM: form.astype(np.float32)},
         {**texts.units, FORM: tuple(names)},
     )
 

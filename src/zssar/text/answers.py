@@ -3,12 +3,14 @@
     {"index": 0, "name": "bow", "answers": [{"head": "..."}], "template": "<hash>", "author": "...", "date": "..."}
 
 Several answers are several draws of the same question; the answer to a form holds ``[value, confidence]`` in place of
-texts. Written by ``describe``, committed under ``prompts/frozen``.
+texts. Written by ``describe``, committed under ``prompts/frozen``. Where several authors were put together, ``draws``
+says how many of the answers each of them gave.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,7 +26,8 @@ Answer = dict[str, str] | Form
 
 class Answered(pydantic.BaseModel):
     """One class's line. ``template``: hash of the question that was asked, empty where it is not known; ``request``: of
-    everything that shaped a language model's answer (question, model, sampling), left out of the file where empty."""
+    everything that shaped a language model's answer (question, model, sampling); ``draws``: how many of ``answers``
+    each of several authors gave, in their order. Both are left out of the file where empty."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -35,6 +38,19 @@ class Answered(pydantic.BaseModel):
     author: str = ""
     date: str = ""
     request: str = ""
+    draws: list[pydantic.PositiveInt] = []
+
+    @pydantic.model_validator(mode="after")
+    def _counted(self) -> Answered:
+        if self.draws and sum(self.draws) != len(self.answers):
+            raise ValueError(f"draws {self.draws} do not add up to the {len(self.answers)} answers")
+        return self
+
+    @property
+    def by_author(self) -> list[list[Answer]]:
+        """The answers of each author."""
+        ends = list(itertools.accumulate(self.draws or [len(self.answers)]))
+        return [self.answers[start:end] for start, end in zip([0, *ends], ends)]
 
 
 def read_answers(path: Path | str) -> list[Answered]:
@@ -65,7 +81,8 @@ def write_answers(path: Path | str, lines: Iterable[Answered]) -> None:
 
 def json_line(line: Answered) -> str:
     """The line with the keys in the order of the class, ending in a line break."""
-    return json.dumps(line.model_dump(exclude=None if line.request else {"request"}), ensure_ascii=False) + "\n"
+    empty = {key for key in ("request", "draws") if not getattr(line, key)}
+    return json.dumps(line.model_dump(exclude=empty), ensure_ascii=False) + "\n"
 
 
 def in_class_order(path: Path | str, lines: Sequence[Answered], names: Sequence[str]) -> list[Answered]:

@@ -77,6 +77,7 @@ def together(answers: Sequence[list[Answered]]) -> list[Answered]:
             answers=[draw for line in lines for draw in line.answers],
             template=lines[0].template if len({line.template for line in lines}) == 1 else "",
             author=" + ".join(line.author for line in lines),
+            draws=[len(line.answers) for line in lines],
         )
         for lines in zip(*answers, strict=True)
     ]

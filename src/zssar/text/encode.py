@@ -103,7 +103,10 @@ def encode_file(
 
 
 def encode_form(kind: Kind, lines: Sequence[Answered], output: Path) -> None:
-    """Write ``forms.statements`` float32 (K, Q, 2) of one file. Raises UserError if a form is incomplete."""
+    """Write ``forms.statements`` float32 (K, Q, 2) of one file, and those of each author where there are several.
+
+    Raises UserError if a form is incomplete, or if classes have answers of different authors.
+    """
     for line in lines:
         for answer in line.answers:
             if wrong := kind.complaints(answer):
@@ -121,4 +124,13 @@ def encode_form(kind: Kind, lines: Sequence[Answered], output: Path) -> None:
         "highest": [q.highest for q in quantities.values()],
     }
     numbers = forms.statements(quantities, [line.answers for line in lines])
-    storage.write_texts(output, [line.name for line in lines], kind.units, numbers, attrs)
+    authors = len(lines[0].by_author)
+    for line in lines:
+        if len(line.by_author) != authors:
+            raise UserError(
+                f"class {line.index} ({line.name}) has answers of {len(line.by_author)} authors, the first class of "
+                f"{authors}; a source of several authors has answers of each of them to every class"
+            )
+    apart = [forms.statements(quantities, [line.by_author[a] for line in lines]) for a in range(authors)]
+    separate = np.concatenate(apart, 2) if authors > 1 else None
+    storage.write_texts(output, [line.name for line in lines], kind.units, numbers, attrs, separate)

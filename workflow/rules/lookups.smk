@@ -46,9 +46,9 @@ def runs_of(table):
 
 def runs_of_table(wildcards):
     """Snakemake does not miss an input behind a finished output: where a run is gone, the table is forced as by `-f`."""
-    runs = runs_of(wildcards.table)
-    if not all(map(os.path.exists, runs)):
-        workflow.dag.forcefiles.add(f"results/{wildcards.table}.csv")
+    runs, table = runs_of(wildcards.table), f"results/{wildcards.table}.csv"
+    if os.path.exists(table) and not all(map(os.path.exists, runs)):
+        workflow.dag.forcefiles.add(table)
     return runs
 
 

@@ -1,7 +1,7 @@
 """What a training budget does to a method on a validation split: loss, seen accuracy, pseudo-unseen accuracy.
 
     python -m benchmarks.budgets relation_net --texts label --dataset utd_mhad --split purls_22_5-val0 \
-        --params '{"epochs": 80, "batch_size": 32, "lr": 1.5e-3}' '{"min_steps": 2000, "epochs": 80, ...}'
+        --params '{"epochs": 80, "batch_size": 32, "lr": 5e-4}' '{"min_steps": 2000, "epochs": 80, ...}'
 
 Reads features and text embeddings that Snakemake wrote below --results. Unseen test classes must not judge budgets, so
 the split is a validation split, or --leave says how many of its seen classes are drawn, anew for every seed, left out

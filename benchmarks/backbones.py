@@ -314,7 +314,7 @@ def main() -> None:
     where = torch.cuda.get_device_name() if gpu else "one CPU thread"
     print(f"N x 3 x {args.frames} x 25 x 2, batch {args.batch}, torch {torch.__version__}, {where}\n")
     if not args.give_back:
-        devices.keep_freed_memory(args.device)
+        devices.speed_up_cpu(args.device)
     if "steps" in args.parts:
         found = {}
         for name in args.networks:

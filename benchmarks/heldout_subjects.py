@@ -106,7 +106,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.show:
         return show(args.show)
-    devices.keep_freed_memory(args.device)
+    devices.speed_up_cpu(args.device)
     data = Skeletons(args.skeletons)
     for subject in args.subjects:
         line = one_run(data, args, subject)

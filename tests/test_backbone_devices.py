@@ -15,6 +15,7 @@ import torch
 from small_networks import GRAPHS, NETWORKS, make, settled
 from small_networks import clips as made
 
+from zssar import devices
 from zssar.features import clips
 from zssar.skeleton import streams
 from zssar.skeleton.layouts import layout
@@ -121,7 +122,7 @@ def test_freed_memory_is_kept_on_cpus_alone():
     code = """if True:
         import resource, sys, torch
         from zssar import devices
-        print(devices.keep_freed_memory(sys.argv[1]))
+        devices.speed_up_cpu(sys.argv[1])
         for i in range(40):
             if i == 30:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -131,7 +132,40 @@ def test_freed_memory_is_kept_on_cpus_alone():
     found = {}
     for device in ("cpu", "cuda:0"):
         done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True, check=True)
-        found[device] = done.stdout.split()
-    assert (found["cpu"][0], found["cuda:0"][0]) == ("True", "False")
+        found[device] = int(done.stdout)
     # Ten times 40 MB are 98,000 pages of 4 kB, or 195 of 2 MB where the system hands out huge ones.
-    assert int(found["cpu"][1]) < 100 <= int(found["cuda:0"][1])
+    assert found["cpu"] < 100 <= found["cuda:0"]
+
+
+@pytest.fixture
+def permission():
+    """PyTorch's permission to multiply float32 matrices in bfloat16, put back after the test."""
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    yield matmul
+    matmul.fp32_precision = before
+
+
+def test_products_by_onednn_are_float32_products(permission):
+    """Where the permission stays given, no shape, transposed or not, with or without gradient, may be rounded."""
+    devices.multiply_by_onednn()
+    generator = torch.Generator().manual_seed(0)
+    for n, k, m in ((256, 256, 256), (64, 768, 512), (3, 256, 1024), (1000, 40, 30), (7, 5, 3)):
+        a, b = torch.randn(n, k, generator=generator), torch.randn(m, k, generator=generator)
+        weight, bias = b.clone().requires_grad_(), torch.randn(m, generator=generator)
+        products = torch.nn.functional.linear(a, weight, bias)
+        products.sum().backward()
+        stacked = torch.bmm(a.expand(4, -1, -1), b.T.expand(4, -1, -1))
+        exact = a.double() @ b.double().T
+        sums = a.double().sum(0).expand(m, -1)
+        for found, true in ((products - bias, exact), (stacked[3], exact), (weight.grad, sums)):
+            assert (found - true).abs().max() < 2e-6 * k * max(1, n / 256)  # bfloat16: a thousand times as much
+
+
+def test_bfloat16_products_are_noticed_and_not_permitted(permission, monkeypatch):
+    """A CPU whose oneDNN makes use of the permission: played here by a product that rounds."""
+    product = torch.Tensor.__matmul__
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: product(a.bfloat16(), b.bfloat16()).float())
+    before = permission.fp32_precision
+    assert not devices.multiply_by_onednn()
+    assert permission.fp32_precision == before

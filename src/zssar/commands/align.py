@@ -50,7 +50,7 @@ def run(args) -> None:
         storage.open_features(args.test, views) as (test, test_labels, sample_id),
         devices.device(args.device) as device,
     ):
-        devices.keep_freed_memory(device)
+        devices.speed_up_cpu(device)
         classes = runner.Classes.of(train.attrs)
         _check(args, labels, test_labels, train.attrs, UserError)
         position = {label: i for i, label in enumerate(sorted(train.attrs["seen"]))}

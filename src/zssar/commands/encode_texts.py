@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from zssar import encoders
-    from zssar.devices import device
+    from zssar.devices import device, speed_up_cpu
     from zssar.text.answers import read_answers
     from zssar.text.encode import encode_file
     from zssar.text.prompts import read_kind
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     kinds = [read_kind(path) for path in args.kind]
     lines = [read_answers(path) for path in args.descriptions]
     with device(args.device) as where:
+        speed_up_cpu(where)
         needed = not all(kind.is_form for kind in kinds)  # forms are numbers: no weights are loaded for them
         encoder = encoders.create(args.encoder, params, where) if needed else None
         for kind, answers, output in zip(kinds, lines, args.output, strict=True):

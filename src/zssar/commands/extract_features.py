@@ -30,7 +30,7 @@ def run(args) -> None:
     from zssar.features import extract
 
     with devices.device(args.device) as device:
-        devices.keep_freed_memory(device)
+        devices.speed_up_cpu(device)
         extractor, data, split, attrs = extract.extract(
             Path(args.skeletons),
             args.split,

@@ -35,7 +35,7 @@ def run(args) -> None:
     record = RunRecord("pretrain_backbone", {"backbone": args.backbone, **asked}, {"skeletons": args.skeletons})
     choose = distributed.group if distributed.launched() else devices.device
     with choose(args.device) as device:
-        devices.keep_freed_memory(device)
+        devices.speed_up_cpu(device)
         request = pretrain.Request(Path(args.skeletons), record.inputs["skeletons"], module=args.backbone, **asked)
         result = pretrain.pretrain(request, device, Path(args.checkpoint))
         if distributed.rank():

@@ -182,9 +182,11 @@ def test_draws_have_the_texts_mean_and_deviation(noise, sizes):
 
 
 @pytest.mark.parametrize("final_relu", [True, False])
-@pytest.mark.parametrize("noise", ["scalar", "elementwise"])
-def test_written_out_gradient_of_the_classifier_equals_automatic_differentiation(noise, final_relu):
+@pytest.mark.parametrize(("noise", "size"), [("scalar", 1), ("elementwise", 1), ("scalar", 60), ("scalar", 300)])
+def test_written_out_gradient_of_the_classifier_equals_automatic_differentiation(noise, size, final_relu):
+    """Logits of all sizes: beyond ``SAFE``, and far beyond what float32 exponentials hold."""
     basis, directions = gaussians(7, (4, 4)).draws(50, noise, torch.Generator().manual_seed(1))
+    directions = directions * size
     start = torch.randn(7, 8, generator=torch.Generator().manual_seed(2)) * 0.3
     weight, bias = start.clone().requires_grad_(), torch.zeros(7, requires_grad=True)
     optimizer = torch.optim.Adam([weight, bias], lr=1e-2)

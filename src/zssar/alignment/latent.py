@@ -21,6 +21,7 @@ from zssar.alignment.optimisers import Adam
 STEPS, DRAWS, RATE = 300, 500, 1e-3  # released values
 
 CACHE = 400_000  # logits worked on at once on a CPU
+SAFE = 60.0  # exponentials of logits up to here can be summed in float32 without shifting them first
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,22 @@ def fit_softmax(basis, directions, weight, steps: int, lr: float, final_relu: bo
     size = max(1, (CACHE if basis.device.type == "cpu" else 128 * CACHE) // (k * count))
     blocks = [(start, min(start + size, k)) for start in range(0, k, size)]
     logits, excess = basis.new_empty(2, min(size, k), count, k)
+    largest = basis.abs().amax(1, keepdim=True)
     for _ in range(steps):
         coefficients = directions @ weight.T  # (K, r, K)
         coefficients[:, 0] += bias
+        # Powers of two cost a CPU a quarter of powers of e. A GPU would have to wait for the answer.
+        binary = basis.device.type == "cpu" and bool((largest @ coefficients.abs()).max() < SAFE)
+        coefficients *= math.log2(math.e) if binary else 1
         for start, end in blocks:
             some, over = logits[: end - start], excess[: end - start]
             torch.bmm(basis[start:end], coefficients[start:end], out=some)
             if final_relu:
                 some.clamp_(min=0)
-            torch.softmax(some, 2, out=over)
+            if binary:
+                torch.exp2(some, out=over).mul_(over.sum(2, keepdim=True).reciprocal_())
+            else:
+                torch.softmax(some, 2, out=over)
             over.diagonal(start, 0, 2).sub_(1)  # the true class of block row c is column start + c
             if final_relu:
                 torch.ops.aten.threshold_backward.grad_input(over, some, 0, grad_input=over)  # 0 where some is 0

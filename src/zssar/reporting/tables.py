@@ -168,7 +168,11 @@ def _notes(runs: pd.DataFrame, table: Table, varying: list[str]) -> list[str]:
     heads = {head for row in table.cells for group in row.values() for head in group}
     fixed = [f"{f} {runs[f].iloc[0]}" for f in FACTORS if f not in varying and runs[f].iloc[0]]
     pooled = any(c.draws > 1 for row in table.cells for g in row.values() for c in g.values())
-    over = "seeds (for a family of splits: over class draws, seeds averaged first)" if pooled else "seeds"
+    over = (
+        "seeds (for a family of splits: over class draws, seeds averaged first)"
+        if pooled
+        else "the alignment's seeds, on one network"
+    )
     notes = [
         f"Percent, mean ± standard deviation over {over}. Bold: highest mean."
         + (f" The same in every row: {', '.join(fixed)}." if fixed else ""),

@@ -84,3 +84,31 @@ def test_a_tree_of_official_names(tmp_path, scripts, monkeypatch):
     assert sorted(p.stem for p in (tmp_path / "b" / "raw").rglob("*.skeleton")) == sorted(
         [*few, "S001C002P005R002A008", "S019C001P050R001A090"]
     )
+
+
+def test_rules_for_the_epoch(scripts, capsys):
+    import epoch_choice
+    import pandas as pd
+
+    columns = ["name", *epoch_choice.KEYS, "test", "validation"]
+    of_seed = {0: ([10, 50, 30, 20], [40, 40, 60, 60]), 1: ([20, 60, 40, 10], [10, 90, 30, 20])}  # test, validation
+    rows = [
+        ("one", split, "dvta", seed, epoch, test + add, seen)
+        for split, add in (("a", 0), ("b", 5))
+        for seed, kinds in of_seed.items()
+        for epoch, test, seen in zip((5, 10, 15, 20), *kinds)
+    ]
+    found = pd.DataFrame(rows, columns=columns)
+    rules = epoch_choice.chosen(found[found["split"] == "a"])
+    # Seed 0: a tie, the later epoch has 20; seed 1: epoch 10 has 60. Pooled: (25, 65, 45, 40), epoch 10 for both.
+    assert rules == {"last": 15, "validated": 40, "pooled": 55, "oracle": 55}
+    epoch_choice.show(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| | last | validated, one | pooled, one | oracle |"
+    assert lines[2] == "| dvta | 17.5 | 42.5 | 57.5 | 57.5 |"
+    assert (
+        lines[4]
+        == "| minus last, ± deviation over splits | +0.00 ± 0.00 | +25.00 ± 0.00 | +40.00 ± 0.00 | +40.00 ± 0.00 |"
+    )
+    with pytest.raises(epoch_choice.UserError, match="differ in splits or methods"):
+        epoch_choice.show(pd.concat([found, found[found["split"] == "a"].assign(name="three")]))

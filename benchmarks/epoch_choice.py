@@ -10,6 +10,9 @@ their runs must be there (curves are in ``metrics.json``), or the curves of an e
 
     python -m benchmarks.epoch_choice --runs one=results/utd_mhad/draws_22_5.runs.csv --save curves.csv
     python -m benchmarks.epoch_choice --curves results/reference/utd_mhad_validation3/curves.csv
+
+``--harmonic`` shows GZSL H instead, from runs files alone: what a calibration factor of more validation splits is
+worth.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import pandas as pd
 from scipy.stats import wilcoxon
 
 from zssar.errors import UserError
-from zssar.reporting.runs import read_runs
+from zssar.reporting.runs import by_split, read_runs
 from zssar.storage import read_json
 
 KEYS = ["split", "method", "seed", "epoch"]
@@ -57,28 +60,45 @@ def chosen(of: pd.DataFrame) -> dict[str, float]:
     return {"last": test[:, -1].mean(), "validated": at_best(seen), "pooled": at_best(pooled), "oracle": at_best(test)}
 
 
-def show(found: pd.DataFrame) -> None:
-    """Print the table. Raises UserError if the files differ in splits or methods."""
+def top1(found: pd.DataFrame) -> pd.DataFrame:
+    """The rules on curves: a line per split and method, a column per rule and file."""
     rules = pd.DataFrame(
         {key: chosen(of) for key, of in found.groupby(["name", "split", "method"], sort=False)}
     ).T.unstack(0)
-    if rules.isna().any(axis=None):
-        raise UserError("the runs files differ in splits or methods; give files that differ in validation alone")
     names = list(dict.fromkeys(found["name"]))
-    columns = [("last", names[0]), *((r, n) for n in names for r in ("validated", "pooled")), ("oracle", names[0])]
-    rules = rules[columns]
-    print("| |" + "".join(f" {r} |" if r in ("last", "oracle") else f" {r}, {n} |" for r, n in columns))
-    print("|---|" + "--:|" * len(columns))
-    for method, row in rules.groupby(level=1, sort=False).mean().iterrows():
+    several = [(rule, name) for name in names for rule in ("validated", "pooled")]
+    table = rules[[("last", names[0]), *several, ("oracle", names[0])]]
+    table.columns = ["last", *(f"{rule}, {name}" for rule, name in several), "oracle"]
+    return table
+
+
+def harmonic(files: dict[str, Path]) -> pd.DataFrame:
+    """GZSL H with the factor that each file's validation splits gave, at the last epoch and at the validated one."""
+    columns = {}
+    for name, path in files.items():
+        runs = read_runs([path])
+        for title, selection in ((f"last, {name}", "last"), (f"validated, {name}", "main"), ("oracle", "oracle")):
+            columns[title] = by_split(runs, "gzsl", "harmonic", selection).T.stack()
+    columns["oracle"] = columns.pop("oracle")
+    return pd.DataFrame(columns)
+
+
+def show(table: pd.DataFrame) -> None:
+    """Print it, with means over splits. Raises UserError if the files differ in splits or methods."""
+    if table.isna().any(axis=None):
+        raise UserError("the runs files differ in splits or methods; give files that differ in validation alone")
+    print("| |" + "".join(f" {title} |" for title in table))
+    print("|---|" + "--:|" * len(table.columns))
+    for method, row in table.groupby(level=1, sort=False).mean().iterrows():
         print(f"| {method} |" + "".join(f" {value:.1f} |" for value in row))
-    by_split = rules.groupby(level=0).mean()
-    gain = by_split.sub(by_split[columns[0]], axis=0).round(6)
-    print("| **mean** |" + "".join(f" {value:.1f} |" for value in by_split.mean()))
+    means = table.groupby(level=0).mean()
+    gain = means.sub(means.iloc[:, 0], axis=0).round(6)
+    print("| **mean** |" + "".join(f" {value:.1f} |" for value in means.mean()))
     print(
-        "| minus last, ± deviation over splits |"
-        + "".join(f" {gain[c].mean():+.2f} ± {gain[c].std():.2f} |" for c in columns)
+        f"| minus {table.columns[0]}, ± deviation over splits |"
+        + "".join(f" {gain[c].mean():+.2f} ± {gain[c].std():.2f} |" for c in gain)
     )
-    print("| p |" + "".join(f" {wilcoxon(gain[c]).pvalue:.3f} |" if gain[c].any() else " – |" for c in columns))
+    print("| p |" + "".join(f" {wilcoxon(gain[c]).pvalue:.3f} |" if gain[c].any() else " – |" for c in gain))
 
 
 def main() -> None:
@@ -86,17 +106,18 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--runs", nargs="+", metavar="NAME=FILE", help="runs files, each with a name for its columns")
     source.add_argument("--curves", type=Path, help="what an earlier call kept by --save")
+    source.add_argument("--harmonic", nargs="+", metavar="NAME=FILE", help="GZSL H of runs files; needs no folders")
     parser.add_argument("--splits", default="", help="only splits whose names begin so")
     parser.add_argument("--save", type=Path, help="keep the curves in this CSV file")
     args = parser.parse_args()
-    if args.curves:
-        found = pd.read_csv(args.curves)
-    else:
-        named = [run.partition("=") for run in args.runs]
-        found = pd.concat([curves(name, Path(path)) for name, _, path in named])
+    named = {name: Path(path) for name, _, path in (run.partition("=") for run in args.runs or args.harmonic or ())}
+    if args.harmonic:
+        show(harmonic(named))
+        return
+    found = pd.read_csv(args.curves) if args.curves else pd.concat([curves(*item) for item in named.items()])
     if args.save:
         found.to_csv(args.save, index=False, float_format="%.8f")
-    show(found[found["split"].str.startswith(args.splits)])
+    show(top1(found[found["split"].str.startswith(args.splits)]))
 
 
 if __name__ == "__main__":

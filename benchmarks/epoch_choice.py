@@ -1,18 +1,16 @@
-"""How should the epoch be chosen? Rules that read validation splits, the last epoch and the oracle, as Markdown.
+"""What validation splits are worth: rules for the epoch against the last one and the oracle, and the factor of GZSL.
 
-Per method, ZSL top-1 in percent, mean over splits and seeds, of: the last epoch; the epoch with the best validation
-accuracy of the same seed (what tables call *validated*); one epoch for all seeds, best by the mean validation accuracy
-over them (*pooled*); and the best epoch on the test samples of each seed (*oracle*). The later epoch wins a tie. Last
-lines: the mean over methods, its difference from the last epoch, and its p over splits (Wilcoxon, two-sided).
+Two tables in percent, means over splits and seeds. **ZSL top-1** of methods trained in epochs: at the last epoch; at
+the epoch with the best validation accuracy of the same seed (what tables call *validated*); at one epoch for all seeds,
+best by their mean validation accuracy (*pooled*); at the best epoch on the test samples of each seed (*oracle*). The
+later epoch wins a tie. **GZSL H** of all methods, with the calibration factor that the validation splits gave. Last
+lines: the mean over methods, its difference from the first column, and its p over splits (Wilcoxon, two-sided).
 
-One or more runs files of the same splits and methods, which may differ in their validation splits; the folders of
-their runs must be there (curves are in ``metrics.json``), or the curves of an earlier call:
+One or more runs files of the same splits and methods, which may differ in their validation splits. The folders of their
+runs must be there, because curves are in ``metrics.json``; ``--save`` keeps what was read, to be shown without them:
 
-    python -m benchmarks.epoch_choice --runs one=results/utd_mhad/draws_22_5.runs.csv --save curves.csv
-    python -m benchmarks.epoch_choice --curves results/reference/utd_mhad_validation3/curves.csv
-
-``--harmonic`` shows GZSL H instead, from runs files alone: what a calibration factor of more validation splits is
-worth.
+    python -m benchmarks.epoch_choice --runs one=results/utd_mhad/draws_22_5.runs.csv --save FOLDER
+    python -m benchmarks.epoch_choice --read results/reference/utd_mhad/epochs --splits random_5
 """
 
 from __future__ import annotations
@@ -56,38 +54,48 @@ def chosen(of: pd.DataFrame) -> dict[str, float]:
         best = by.shape[1] - 1 - by[:, ::-1].argmax(axis=1)
         return float(test[np.arange(len(test)), best].mean())
 
-    pooled = np.broadcast_to(seen.mean(axis=0).round(6), seen.shape)  # rounded: ties must stay ties
+    pooled = np.broadcast_to(seen.mean(axis=0).round(4), seen.shape)  # rounded: ties must stay ties
     return {"last": test[:, -1].mean(), "validated": at_best(seen), "pooled": at_best(pooled), "oracle": at_best(test)}
 
 
+def factors(name: str, path: Path) -> pd.DataFrame:
+    """GZSL H of every method and split, seeds averaged, at the last epoch, the main one and the oracle."""
+    runs = read_runs([path])
+    columns = {
+        title: by_split(runs, "gzsl", "harmonic", selection).T.stack()
+        for title, selection in (("last", "last"), ("validated", "main"), ("oracle", "oracle"))
+    }
+    found = pd.DataFrame(columns).rename_axis(["split", "method"]).reset_index()
+    found["split"] = found["split"].str.partition("/")[2]
+    return found.assign(name=name)
+
+
 def top1(found: pd.DataFrame) -> pd.DataFrame:
-    """The rules on curves: a line per split and method, a column per rule and file."""
+    """The rules on curves: a line per split and method, a column per rule and name."""
     rules = pd.DataFrame(
         {key: chosen(of) for key, of in found.groupby(["name", "split", "method"], sort=False)}
     ).T.unstack(0)
+    return _columns(rules, found, ["last", "oracle"], ["validated", "pooled"])
+
+
+def harmonic(found: pd.DataFrame) -> pd.DataFrame:
+    """H: a line per split and method, a column per selection and name."""
+    table = found.pivot(index=["split", "method"], columns="name", values=["last", "validated", "oracle"])
+    return _columns(table, found, ["oracle"], ["last", "validated"])
+
+
+def _columns(table: pd.DataFrame, found: pd.DataFrame, shared: list[str], own: list[str]) -> pd.DataFrame:
     names = list(dict.fromkeys(found["name"]))
-    several = [(rule, name) for name in names for rule in ("validated", "pooled")]
-    table = rules[[("last", names[0]), *several, ("oracle", names[0])]]
-    table.columns = ["last", *(f"{rule}, {name}" for rule, name in several), "oracle"]
-    return table
+    wanted = {key: (key, names[0]) for key in shared if key == "last"}
+    wanted |= {f"{key}, {name}": (key, name) for name in names for key in own} | {"oracle": ("oracle", names[0])}
+    return pd.DataFrame({title: table[column] for title, column in wanted.items()})
 
 
-def harmonic(files: dict[str, Path]) -> pd.DataFrame:
-    """GZSL H with the factor that each file's validation splits gave, at the last epoch and at the validated one."""
-    columns = {}
-    for name, path in files.items():
-        runs = read_runs([path])
-        for title, selection in ((f"last, {name}", "last"), (f"validated, {name}", "main"), ("oracle", "oracle")):
-            columns[title] = by_split(runs, "gzsl", "harmonic", selection).T.stack()
-    columns["oracle"] = columns.pop("oracle")
-    return pd.DataFrame(columns)
-
-
-def show(table: pd.DataFrame) -> None:
+def show(title: str, table: pd.DataFrame) -> None:
     """Print it, with means over splits. Raises UserError if the files differ in splits or methods."""
     if table.isna().any(axis=None):
         raise UserError("the runs files differ in splits or methods; give files that differ in validation alone")
-    print("| |" + "".join(f" {title} |" for title in table))
+    print(f"\n| {title} |" + "".join(f" {column} |" for column in table))
     print("|---|" + "--:|" * len(table.columns))
     for method, row in table.groupby(level=1, sort=False).mean().iterrows():
         print(f"| {method} |" + "".join(f" {value:.1f} |" for value in row))
@@ -95,30 +103,46 @@ def show(table: pd.DataFrame) -> None:
     gain = means.sub(means.iloc[:, 0], axis=0).round(6)
     print("| **mean** |" + "".join(f" {value:.1f} |" for value in means.mean()))
     print(
-        f"| minus {table.columns[0]}, ± deviation over splits |"
+        f"| minus {table.columns[0]}, ± deviation over {len(means)} splits |"
         + "".join(f" {gain[c].mean():+.2f} ± {gain[c].std():.2f} |" for c in gain)
     )
     print("| p |" + "".join(f" {wilcoxon(gain[c]).pvalue:.3f} |" if gain[c].any() else " – |" for c in gain))
+
+
+def keep(found: pd.DataFrame, path: Path) -> None:
+    """Write the lines, in place of those of the same names and splits that ``path`` has."""
+    if path.is_file():
+        old, key = pd.read_csv(path), ["name", "split"]
+        same = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(found[key]))
+        names = list(dict.fromkeys([*old["name"], *found["name"]]))
+        found = pd.concat([old[~same], found]).sort_values("name", key=lambda c: c.map(names.index), kind="stable")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found.to_csv(path, index=False, float_format="%.8g")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--runs", nargs="+", metavar="NAME=FILE", help="runs files, each with a name for its columns")
-    source.add_argument("--curves", type=Path, help="what an earlier call kept by --save")
-    source.add_argument("--harmonic", nargs="+", metavar="NAME=FILE", help="GZSL H of runs files; needs no folders")
-    parser.add_argument("--splits", default="", help="only splits whose names begin so")
-    parser.add_argument("--save", type=Path, help="keep the curves in this CSV file")
+    source.add_argument("--read", type=Path, metavar="FOLDER", help="what earlier calls kept by --save")
+    parser.add_argument("--splits", default="", metavar="PREFIX", help="only splits whose names begin so")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep what was read, in place of the same splits")
     args = parser.parse_args()
-    named = {name: Path(path) for name, _, path in (run.partition("=") for run in args.runs or args.harmonic or ())}
-    if args.harmonic:
-        show(harmonic(named))
-        return
-    found = pd.read_csv(args.curves) if args.curves else pd.concat([curves(*item) for item in named.items()])
-    if args.save:
-        found.to_csv(args.save, index=False, float_format="%.8f")
-    show(top1(found[found["split"].str.startswith(args.splits)]))
+    both = {}
+    for kind, of in (("curves", curves), ("factors", factors)):
+        if args.read:
+            found = pd.read_csv(args.read / f"{kind}.csv")
+        else:
+            found = pd.concat([of(name, Path(path)) for name, _, path in (run.partition("=") for run in args.runs)])
+        if args.save:
+            keep(found, args.save / f"{kind}.csv")
+        both[kind] = found[found["split"].str.startswith(args.splits)]
+    show("ZSL top-1", top1(both["curves"]))
+    show("GZSL H", harmonic(both["factors"]))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

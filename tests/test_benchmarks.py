@@ -102,13 +102,28 @@ def test_rules_for_the_epoch(scripts, capsys):
     rules = epoch_choice.chosen(found[found["split"] == "a"])
     # Seed 0: a tie, the later epoch has 20; seed 1: epoch 10 has 60. Pooled: (25, 65, 45, 40), epoch 10 for both.
     assert rules == {"last": 15, "validated": 40, "pooled": 55, "oracle": 55}
-    epoch_choice.show(epoch_choice.top1(found))
+    epoch_choice.show("top-1", epoch_choice.top1(found))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "| | last | validated, one | pooled, one | oracle |"
-    assert lines[2] == "| dvta | 17.5 | 42.5 | 57.5 | 57.5 |"
-    assert (
-        lines[4]
-        == "| minus last, ± deviation over splits | +0.00 ± 0.00 | +25.00 ± 0.00 | +40.00 ± 0.00 | +40.00 ± 0.00 |"
+    assert lines[1] == "| top-1 | last | validated, one | pooled, one | oracle |"
+    assert lines[3] == "| dvta | 17.5 | 42.5 | 57.5 | 57.5 |"
+    assert lines[5].startswith(
+        "| minus last, ± deviation over 2 splits | +0.00 ± 0.00 | +25.00 ± 0.00 | +40.00 ± 0.00 |"
     )
+    more = pd.concat([found, found[found["split"] == "a"].assign(name="three")])
     with pytest.raises(epoch_choice.UserError, match="differ in splits or methods"):
-        epoch_choice.show(epoch_choice.top1(pd.concat([found, found[found["split"] == "a"].assign(name="three")])))
+        epoch_choice.show("top-1", epoch_choice.top1(more))
+
+
+def test_factors_are_kept_and_replaced(scripts, tmp_path, capsys):
+    import epoch_choice
+
+    table = ROOT / "results" / "reference" / "utd_mhad" / "table1.runs.csv"
+    found = epoch_choice.factors("one", table)
+    assert set(found["split"]) == {"purls_22_5", "purls_18_9", "purls_14_13"}
+    epoch_choice.keep(found, tmp_path / "factors.csv")
+    epoch_choice.keep(found[found["split"] == "purls_22_5"].assign(last=1.0), tmp_path / "factors.csv")
+    again = epoch_choice.pd.read_csv(tmp_path / "factors.csv")
+    assert len(again) == len(found)
+    assert (again["last"] == 1).sum() == len(found) / 3
+    epoch_choice.show("H", epoch_choice.harmonic(again))
+    assert "| H | last, one | validated, one | oracle |" in capsys.readouterr().out

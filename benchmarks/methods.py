@@ -2,6 +2,7 @@
 
     python benchmarks/methods.py [--samples 256 --classes 12 --batch 64 --device cpu] [--only dvta purls]
     python benchmarks/methods.py --grid --device cuda     # methods x 4 NTU splits x 3 seeds at the papers' budgets
+    python benchmarks/methods.py --grid --jobs 8          # the same, eight methods or splits at a time
 
 Everything is made up at the sizes of the papers: 256 channels, grids of 16 x 25 positions in float16, texts of 768
 numbers. Scope of the table: ``score`` on features in memory, from the method's own input to one score per class, behind
@@ -16,13 +17,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import multiprocessing
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zssar import plugins
+from zssar import devices, plugins
 from zssar.interfaces import ClassTexts, Features
 
 UNITS = {
@@ -104,25 +108,44 @@ def inference(module: str, args) -> tuple[str, str, str]:
 
 
 def grid(modules: list[str], args) -> None:
-    """Train every method on every split with every seed; prints seconds per method and in all."""
-    total = 0.0
-    for module in modules:
-        spent = 0.0
-        for classes, unseen, samples in SPLITS.values():
-            seen, samples = classes - unseen, min(samples, args.grid_samples)
-            views = plugins.create("alignment", module, {}).views
-            features, texts = features_of(samples, views), texts_of(seen, args.dim)
-            labels = np.random.default_rng(2).integers(0, seen, samples)
-            for seed in range(3):
-                wait(args.device)
-                start = time.perf_counter()
-                with contextlib.redirect_stderr(io.StringIO()):
-                    method_of(module, args.device, seed=seed).fit(features, labels, texts)
-                wait(args.device)
-                spent += time.perf_counter() - start
-        total += spent
-        print(f"{module:14} {spent:9.1f} s", flush=True)
-    print(f"{'in all':14} {total:9.1f} s = {total / 60:.1f} minutes for {len(modules)} methods x 4 splits x 3 seeds")
+    """Train every method on every split with every seed; prints seconds per method, their sum and the wall clock.
+
+    With several jobs each is a process of its own, as under Snakemake; they share the device.
+    """
+    start, spent = time.perf_counter(), dict.fromkeys(modules, 0.0)
+    cells = [(module, *split, args) for module in modules for split in SPLITS.values()]
+    with contextlib.ExitStack() as stack:
+        run: Callable = map
+        if args.jobs > 1:
+            workers = ProcessPoolExecutor(args.jobs, multiprocessing.get_context("spawn"))
+            run = stack.enter_context(workers).map
+        for n, (cell, seconds) in enumerate(zip(cells, run(cell_seconds, cells), strict=True), start=1):
+            spent[cell[0]] += seconds
+            if n % len(SPLITS) == 0:
+                print(f"{cell[0]:14} {spent[cell[0]]:9.1f} s", flush=True)
+    wall, total = time.perf_counter() - start, sum(spent.values())
+    print(f"{'in all':14} {total:9.1f} s for {len(modules)} methods x 4 splits x 3 seeds, {args.jobs} at a time")
+    print(f"{'wall clock':14} {wall:9.1f} s = {wall / 60:.1f} minutes")
+
+
+def cell_seconds(cell: tuple) -> float:
+    """Seconds of fitting one method on one split with three seeds, on features in memory."""
+    module, classes, unseen, samples, args = cell
+    seen, samples, spent = classes - unseen, min(samples, args.grid_samples), 0.0
+    if args.jobs > 1:  # in a process of its own
+        torch.set_num_threads(1)
+        devices.speed_up_cpu(args.device)
+    views = plugins.create("alignment", module, {}).views
+    features, texts = features_of(samples, views), texts_of(seen, args.dim)
+    labels = np.random.default_rng(2).integers(0, seen, samples)
+    for seed in range(3):
+        wait(args.device)
+        start = time.perf_counter()
+        with contextlib.redirect_stderr(io.StringIO()):
+            method_of(module, args.device, seed=seed).fit(features, labels, texts)
+        wait(args.device)
+        spent += time.perf_counter() - start
+    return spent
 
 
 def main() -> None:
@@ -136,7 +159,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="modules of zssar.alignment")
     parser.add_argument("--grid", action="store_true", help="time the training of the whole grid instead")
     parser.add_argument("--grid-samples", type=int, default=40_000, help="training samples per split, at most")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time, for the grid")
     args = parser.parse_args()
+    devices.speed_up_cpu(args.device)
     modules = args.only or [name for name in plugins.names("alignment") if name not in SKIPPED]
     if args.grid:
         grid(modules, args)

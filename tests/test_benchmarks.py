@@ -67,8 +67,8 @@ def test_methods_are_given_every_view_they_read(scripts, capsys):
         method = methods.method_of(module, "cpu")
         assert len(methods.features_of(3, method.views)) == 3
         assert set(method.texts) <= set(methods.UNITS)
-    methods.grid(["nearest_mean"], Namespace(grid_samples=300, dim=16, device="cpu"))
-    assert "1 methods x 4 splits x 3 seeds" in capsys.readouterr().out
+    methods.grid(["nearest_mean"], Namespace(grid_samples=300, dim=16, device="cpu", jobs=1))
+    assert "1 methods x 4 splits x 3 seeds, 1 at a time" in capsys.readouterr().out
 
 
 def test_a_tree_of_official_names(tmp_path, scripts, monkeypatch):

@@ -20,8 +20,10 @@ CHOICES = ("auto", "cpu", "cuda")
 def device(choice: str = "auto") -> Iterator[str]:
     """``cpu`` or ``cuda:i`` for the time of the block; on several GPUs each process gets one of its own.
 
-    auto takes a GPU where there is one. A scheduler that already chose (one visible device) is obeyed.
-    Raises UserError if ``cuda`` is asked for and there is none.
+    auto takes a GPU where there is one. A scheduler that already chose (one visible device) is obeyed, and how many
+    processes share that one is up to who starts them. Each of several GPUs takes ZSSAR_JOBS_PER_GPU processes (default
+    1), filled evenly; the next process waits. Raises UserError if ``cuda`` is asked for and there is none, or if that
+    number is none.
     """
     import torch
 
@@ -49,9 +51,10 @@ def _slot(count: int) -> Iterator[int]:
     folder = Path(os.environ.get("ZSSAR_LOCKS", tempfile.gettempdir()))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = visible.split(",") if visible else [str(i) for i in range(count)]
+    seats = [(seat, index, name.strip()) for seat in range(_jobs_per_gpu()) for index, name in enumerate(names[:count])]
     while True:
-        for index, name in enumerate(names[:count]):
-            with open(folder / f"zssar-gpu-{os.getuid()}-{name.strip()}.lock", "w") as lock:
+        for seat, index, name in seats:
+            with open(folder / f"zssar-gpu-{os.getuid()}-{name}-{seat}.lock", "w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -59,6 +62,13 @@ def _slot(count: int) -> Iterator[int]:
                 yield index
                 return
         time.sleep(1.0)
+
+
+def _jobs_per_gpu() -> int:
+    asked = os.environ.get("ZSSAR_JOBS_PER_GPU", "1")
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(f"ZSSAR_JOBS_PER_GPU={asked}: must be a whole number of processes from 1; unset it for one")
+    return int(asked)
 
 
 def autocast_dtype(device_name: str, precision: str = "auto"):

@@ -41,12 +41,17 @@ class PairNetwork(nn.Module):
 
     def all_pairs(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         """Halves (n, H) and (k, H), or (n, k, H) where the text depends on the skeleton -> (n, k)."""
-        return self._finish(left[:, None] + right)
+        hidden = left[:, None] + right
+        if hidden.is_contiguous():
+            return self._finish(hidden)
+        return self._finish(hidden.transpose(0, 1)).T  # texts mixed by einsum lie in memory class by class
 
     def _finish(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(..., H) -> (...). As rows: with batch dimensions PyTorch may repeat the weights of a layer for each batch."""
+        shape, hidden = hidden.shape[:-1], hidden.reshape(-1, hidden.shape[-1])
         for layer in self.rest:
             hidden = layer(F.relu(hidden, inplace=True))
-        return hidden.squeeze(-1)
+        return hidden.view(shape)
 
 
 class _RectifiedPairs(torch.autograd.Function):

@@ -32,6 +32,7 @@ def run(args) -> None:
     seed, state = next(iter(saved["seeds"].items()))
     texts = storage.read_texts(dict(zip(args.kinds, args.texts)))
     with devices.device(args.device) as device:
+        devices.speed_up_cpu(device)  # as in align, whose speed is asked for
         method = plugins.create("alignment", saved["method"], {**json.loads(saved["params"]), "device": device})
         method.restore({k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in state.items()})
         with storage.open_features(args.test, method.views) as (features, _, ids):

@@ -47,7 +47,7 @@ class PairNetwork(nn.Module):
         return self._finish(hidden.transpose(0, 1)).T  # texts mixed by einsum lie in memory class by class
 
     def _finish(self, hidden: torch.Tensor) -> torch.Tensor:
-        """(..., H) -> (...). As rows: with batch dimensions PyTorch may repeat the weights of a layer for each batch."""
+        """(..., H) -> (...). As rows: given batch dimensions, PyTorch may repeat a layer's weights for each batch."""
         shape, hidden = hidden.shape[:-1], hidden.reshape(-1, hidden.shape[-1])
         for layer in self.rest:
             hidden = layer(F.relu(hidden, inplace=True))

@@ -35,7 +35,7 @@ def curves(name: str, path: Path) -> pd.DataFrame:
     for (split, method, run), _ in read_runs([path]).groupby(["split", "method", "run"]):
         metrics = Path(run) / "metrics.json"
         if not metrics.is_file():
-            raise UserError(f"{metrics} is not there; build {path} where you are, or give --curves")
+            raise UserError(f"{metrics} is not there; build the table here, or give --read")
         found: dict[tuple[int, int], dict[str, float]] = {}
         for outcome in read_json(metrics)["outcomes"]:
             for kind in ("test", "validation"):
@@ -75,20 +75,17 @@ def top1(found: pd.DataFrame) -> pd.DataFrame:
     rules = pd.DataFrame(
         {key: chosen(of) for key, of in found.groupby(["name", "split", "method"], sort=False)}
     ).T.unstack(0)
-    return _columns(rules, found, ["last", "oracle"], ["validated", "pooled"])
+    names = list(dict.fromkeys(found["name"]))
+    several = {f"{rule}, {name}": rules[rule, name] for name in names for rule in ("validated", "pooled")}
+    return pd.DataFrame({"last": rules["last", names[0]], **several, "oracle": rules["oracle", names[0]]})
 
 
 def harmonic(found: pd.DataFrame) -> pd.DataFrame:
     """H: a line per split and method, a column per selection and name."""
     table = found.pivot(index=["split", "method"], columns="name", values=["last", "validated", "oracle"])
-    return _columns(table, found, ["oracle"], ["last", "validated"])
-
-
-def _columns(table: pd.DataFrame, found: pd.DataFrame, shared: list[str], own: list[str]) -> pd.DataFrame:
     names = list(dict.fromkeys(found["name"]))
-    wanted = {key: (key, names[0]) for key in shared if key == "last"}
-    wanted |= {f"{key}, {name}": (key, name) for name in names for key in own} | {"oracle": ("oracle", names[0])}
-    return pd.DataFrame({title: table[column] for title, column in wanted.items()})
+    several = {f"{rule}, {name}": table[rule, name] for name in names for rule in ("last", "validated")}
+    return pd.DataFrame({**several, "oracle": table["oracle", names[0]]})
 
 
 def show(title: str, table: pd.DataFrame) -> None:

@@ -159,7 +159,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="modules of zssar.alignment")
     parser.add_argument("--grid", action="store_true", help="time the training of the whole grid instead")
     parser.add_argument("--grid-samples", type=int, default=40_000, help="training samples per split, at most")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time, for the grid")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="processes that train at once; PURLS and STAR hold 8 GB each"
+    )
     args = parser.parse_args()
     devices.speed_up_cpu(args.device)
     modules = args.only or [name for name in plugins.names("alignment") if name not in SKIPPED]

@@ -127,3 +127,30 @@ def test_factors_are_kept_and_replaced(scripts, tmp_path, capsys):
     assert (again["last"] == 1).sum() == len(found) / 3
     epoch_choice.show("H", epoch_choice.harmonic(again))
     assert "| H | last, one | validated, one | oracle |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("prefix", "row"), [("random_5", "| five unseen |"), ("random_13", "| thirteen unseen |")])
+def test_the_documented_worth_of_validation_follows_from_the_committed_curves(scripts, prefix, row):
+    import epoch_choice
+    from scipy.stats import wilcoxon
+
+    read = epoch_choice.pd.read_csv
+    folder = ROOT / "results" / "reference" / "utd_mhad" / "epochs"
+    curves, factors = (read(folder / f"{kind}.csv") for kind in ("curves", "factors"))
+
+    def cells(table, first, shown):
+        means = table[table.index.get_level_values(0).str.startswith(prefix)].groupby(level=0).mean()
+        yield f"{means[first].mean():.1f}"
+        for column in shown:
+            gain = means[column] - means[first]
+            p = wilcoxon(gain.round(6)).pvalue
+            yield f"{means[column].mean():.1f} ({gain.mean():+.1f} ± {gain.std():.1f}, p {p:.{3 if p < 0.05 else 2}f})"
+
+    lines = [line for line in (ROOT / "docs" / "evaluation.md").read_text("utf-8").splitlines() if line.startswith(row)]
+    rules = ["validated, one", "validated, three", "validated, shared", "pooled, three"]
+    top1 = epoch_choice.top1(curves[curves["split"].str.startswith(prefix)])
+    harmonic = epoch_choice.harmonic(factors[factors["split"].str.startswith(prefix)])
+    for line, found in zip(
+        lines, (cells(top1, "last", rules), cells(harmonic, "last, one", ["last, three", "last, shared"]))
+    ):
+        assert line.startswith(f"{row} {' | '.join(found)} |")

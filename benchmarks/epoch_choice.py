@@ -97,8 +97,10 @@ def show(title: str, table: pd.DataFrame) -> None:
     for method, row in table.groupby(level=1, sort=False).mean().iterrows():
         print(f"| {method} |" + "".join(f" {value:.1f} |" for value in row))
     means = table.groupby(level=0).mean()
-    gain = means.sub(means.iloc[:, 0], axis=0).round(6)
     print("| **mean** |" + "".join(f" {value:.1f} |" for value in means.mean()))
+    if len(means) == 1:  # no deviation and no test over one split
+        return
+    gain = means.sub(means.iloc[:, 0], axis=0).round(6)
     print(
         f"| minus {table.columns[0]}, ± deviation over {len(means)} splits |"
         + "".join(f" {gain[c].mean():+.2f} ± {gain[c].std():.2f} |" for c in gain)
@@ -128,12 +130,16 @@ def main() -> None:
     both = {}
     for kind, of in (("curves", curves), ("factors", factors)):
         if args.read:
-            found = pd.read_csv(args.read / f"{kind}.csv")
+            if not (path := args.read / f"{kind}.csv").is_file():
+                raise UserError(f"{path} is not there; --save {args.read} makes it")
+            found = pd.read_csv(path)
         else:
             found = pd.concat([of(name, Path(path)) for name, _, path in (run.partition("=") for run in args.runs)])
         if args.save:
             keep(found, args.save / f"{kind}.csv")
         both[kind] = found[found["split"].str.startswith(args.splits)]
+        if both[kind].empty:
+            raise UserError(f"no split begins with {args.splits!r}; there are {', '.join(sorted(set(found['split'])))}")
     show("ZSL top-1", top1(both["curves"]))
     show("GZSL H", harmonic(both["factors"]))
 
